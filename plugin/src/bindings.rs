@@ -1,6 +1,5 @@
 //! The types of the contract, generated from `wit/`, and the exports that make this crate a component. The only file
 //! with unsafe code, all of it generated.
-#![expect(missing_docs, reason = "the contract is documented in wit/")]
 #![cfg_attr(target_family = "wasm", expect(unsafe_code, reason = "the exports lower and lift values through memory"))]
 
 wit_bindgen::generate!({

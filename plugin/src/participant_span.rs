@@ -11,7 +11,7 @@ use crate::resources::Resources;
 use crate::scalar::cut;
 use crate::session_span::Bounds;
 use crate::timestamp::Time;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// A participant, interpreted. A list of them stands in the order of their spans.
 #[derive(Debug)]
@@ -20,8 +20,6 @@ pub(crate) struct Participant<'a> {
     index: usize,
     /// The vendor's number of it, as it was given.
     sequence: Option<i64>,
-    /// Whether that number is there, not negative, and nobody else's.
-    has_usable_sequence: bool,
     key: String,
     kind: Option<&'a str>,
     end_status: Option<&'a str>,
@@ -81,20 +79,13 @@ pub(crate) fn read_all<'a>(
 
 /// Names each by its sequence, or all by their places if the sequence of one names nobody.
 fn name_all(participants: &mut [Participant<'_>], anomalies: &mut Anomalies) {
-    let mut holders = BTreeMap::<i64, u32>::new();
-    for sequence in participants.iter().filter_map(|participant| participant.sequence) {
-        *holders.entry(sequence).or_default() += 1;
-    }
-    for participant in participants.iter_mut() {
-        participant.has_usable_sequence =
-            participant.sequence.is_some_and(|sequence| sequence >= 0 && holders.get(&sequence) == Some(&1));
-    }
-    let are_all_usable = participants.iter().all(|participant| participant.has_usable_sequence);
-    if !are_all_usable {
+    let sequences: BTreeSet<i64> = participants.iter().filter_map(Participant::usable_sequence).collect();
+    let is_each_named = sequences.len() == participants.len();
+    if !is_each_named {
         anomalies.add(Anomaly::SequenceInvalid);
     }
     for participant in participants {
-        participant.key = match participant.sequence.filter(|_| are_all_usable) {
+        participant.key = match participant.sequence.filter(|_| is_each_named) {
             Some(sequence) => format!("participant/{sequence}"),
             None => format!("participant/#{}", participant.index),
         };
@@ -107,7 +98,6 @@ impl<'a> Participant<'a> {
         Participant {
             index,
             sequence: record.sequence.get().integer("Sequence", anomalies),
-            has_usable_sequence: false,
             key: String::new(),
             kind: record.kind.get().text("Type", anomalies),
             end_status: record
@@ -133,6 +123,11 @@ impl<'a> Participant<'a> {
             skill_group_priority: record.skill_group_priority.get().integer("SkillGroupPriority", anomalies),
             predecessor: None,
         }
+    }
+
+    /// The vendor's number of it, unless that is negative. Another participant may have the same.
+    fn usable_sequence(&self) -> Option<i64> {
+        self.sequence.filter(|sequence| *sequence >= 0)
     }
 
     pub(crate) fn answered(&self) -> bool {
@@ -187,7 +182,7 @@ fn span(
     let outcome = Outcome::of(participant.end_status);
     let status = status(outcome, options.errors);
     let mut attributes = Attributes::with_capacity(20, options.limits.text_bytes_max);
-    attributes.int(Key::ParticipantSequence, participant.sequence.filter(|_| participant.has_usable_sequence));
+    attributes.int(Key::ParticipantSequence, participant.usable_sequence());
     attributes.text(Key::ParticipantType, participant.kind);
     attributes.text(Key::ParticipantEndStatus, participant.end_status);
     attributes.text(Key::ParticipantOutcome, Some(outcome.as_str()));
@@ -203,10 +198,7 @@ fn span(
     attributes.text(Key::TransferFromType, participant.transfer_from_type);
     attributes.text(Key::TransferTo, participant.transfer_to);
     attributes.text(Key::TransferToType, participant.transfer_to_type);
-    attributes.int(
-        Key::TransferFromSequence,
-        predecessor.and_then(|(_, from)| from.sequence.filter(|_| from.has_usable_sequence)),
-    );
+    attributes.int(Key::TransferFromSequence, predecessor.and_then(|(_, from)| from.usable_sequence()));
     attributes.id(Key::SkillGroupId, participant.skill_group_id);
     attributes.text(Key::SkillGroupName, participant.skill_group_name);
     attributes.int(Key::SkillGroupPriority, participant.skill_group_priority);

@@ -1,0 +1,4 @@
+//! callspan
+pub mod queue;
+pub mod span;
+pub mod transform;

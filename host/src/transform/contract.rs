@@ -1,0 +1,250 @@
+//! What a plugin declares, checked once when it is loaded. All that it emits later is an index into this.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The host's side of `wit/callspan.wit`.
+pub(super) mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "transform",
+        ownership: Borrowing { duplicate_if_necessary: false },
+    });
+}
+
+use bindings::exports::callspan::transform::plugin as guest;
+
+/// The name under which a component exports the contract.
+pub(super) const EXPORT: &str = "callspan:transform/plugin@0.1.0";
+
+/// Entries that each list of a description may have.
+const LIST_MAX: usize = 1024;
+/// Bytes of a name in a description.
+const NAME_BYTES_MAX: usize = 256;
+
+/// A checked description.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    pub name: String,
+    pub version: String,
+    /// OpenTelemetry schema URL of what is emitted.
+    pub schema_url: Option<String>,
+    pub attributes: Vec<AttributeDefinition>,
+    pub span_names: Vec<Arc<str>>,
+    pub events: Vec<Arc<str>>,
+    pub metrics: Vec<MetricDefinition>,
+    /// JSON Schema of the options.
+    pub options_schema: String,
+}
+
+/// An attribute the plugin may emit.
+#[derive(Clone, Debug)]
+pub struct AttributeDefinition {
+    pub key: Arc<str>,
+    pub value_type: ValueType,
+    pub sensitivity: Sensitivity,
+    pub brief: String,
+    pub examples: Vec<String>,
+}
+
+/// The one case of the contract's `value` that an attribute has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    Text,
+    Boolean,
+    Integer,
+    Double,
+    Texts,
+    Booleans,
+    Integers,
+    Doubles,
+    /// A sender's own keys.
+    Entries,
+}
+
+/// What an attribute holds, which decides how privacy treats it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sensitivity {
+    None,
+    Phone,
+    Email,
+    Name,
+    /// A user id, a staff number: sometimes a mail address or a number.
+    Account,
+    Place,
+    FreeText,
+    /// What somebody typed on a telephone: a choice, or a PIN.
+    Keypad,
+    /// Something that this host does not know, and therefore never lets out.
+    Unknown,
+}
+
+/// A metric that can be derived from the spans.
+#[derive(Clone, Debug)]
+pub struct MetricDefinition {
+    pub name: String,
+    /// In UCUM.
+    pub unit: String,
+    pub brief: String,
+    /// `count`, `span-duration` or `attribute`.
+    pub measure: String,
+    /// Indices into [`Contract::span_names`].
+    pub spans: Vec<u32>,
+    /// Index into [`Contract::attributes`].
+    pub attribute: Option<u32>,
+    /// Indices into [`Contract::attributes`].
+    pub dimensions: Vec<u32>,
+}
+
+impl ValueType {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "text" => ValueType::Text,
+            "boolean" => ValueType::Boolean,
+            "int" => ValueType::Integer,
+            "double" => ValueType::Double,
+            "texts" => ValueType::Texts,
+            "booleans" => ValueType::Booleans,
+            "ints" => ValueType::Integers,
+            "doubles" => ValueType::Doubles,
+            "entries" => ValueType::Entries,
+            _ => return None,
+        })
+    }
+
+    /// As the contract spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ValueType::Text => "text",
+            ValueType::Boolean => "boolean",
+            ValueType::Integer => "int",
+            ValueType::Double => "double",
+            ValueType::Texts => "texts",
+            ValueType::Booleans => "booleans",
+            ValueType::Integers => "ints",
+            ValueType::Doubles => "doubles",
+            ValueType::Entries => "entries",
+        }
+    }
+}
+
+impl Sensitivity {
+    fn parse(name: &str) -> Self {
+        match name {
+            "none" => Sensitivity::None,
+            "phone" => Sensitivity::Phone,
+            "email" => Sensitivity::Email,
+            "name" => Sensitivity::Name,
+            "account" => Sensitivity::Account,
+            "place" => Sensitivity::Place,
+            "free-text" => Sensitivity::FreeText,
+            "keypad" => Sensitivity::Keypad,
+            _ => Sensitivity::Unknown,
+        }
+    }
+
+    /// As the contract spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Sensitivity::None => "none",
+            Sensitivity::Phone => "phone",
+            Sensitivity::Email => "email",
+            Sensitivity::Name => "name",
+            Sensitivity::Account => "account",
+            Sensitivity::Place => "place",
+            Sensitivity::FreeText => "free-text",
+            Sensitivity::Keypad => "keypad",
+            Sensitivity::Unknown => "unknown",
+        }
+    }
+}
+
+impl Contract {
+    /// Checks a description. The error is a fragment that names the first thing that is wrong.
+    pub(super) fn check(description: guest::Description) -> Result<Self, String> {
+        let is_plugin_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=64).contains(&description.name.len()) || !description.name.bytes().all(is_plugin_name) {
+            return Err("its name is not made of 1 to 64 lower-case letters, digits and dashes".to_owned());
+        }
+        if description.version.is_empty() || !is_name(&description.version) {
+            return Err("its version is empty or too long".to_owned());
+        }
+        if description.attributes.len() > LIST_MAX || description.metrics.len() > LIST_MAX {
+            return Err(format!("it declares more than {LIST_MAX} attributes or metrics"));
+        }
+        let attributes = attributes(description.attributes)?;
+        let span_names = names("span names", description.span_names)?;
+        let metrics = metrics(description.metrics, attributes.len(), span_names.len())?;
+        Ok(Contract {
+            name: description.name,
+            version: description.version,
+            schema_url: description.schema_url,
+            attributes,
+            span_names,
+            events: names("events", description.events)?,
+            metrics,
+            options_schema: description.options_schema,
+        })
+    }
+}
+
+fn attributes(declared: Vec<guest::AttributeDefinition>) -> Result<Vec<AttributeDefinition>, String> {
+    let mut keys = BTreeSet::new();
+    let mut attributes = Vec::with_capacity(declared.len());
+    for attribute in declared {
+        if !is_name(&attribute.key) || !keys.insert(attribute.key.clone()) {
+            return Err(format!(
+                "attribute {:?} is empty, too long, holds control characters or is declared twice",
+                attribute.key
+            ));
+        }
+        let value_type = ValueType::parse(&attribute.value_type).ok_or_else(|| {
+            format!("attribute {} has the unknown value type {:?}", attribute.key, attribute.value_type)
+        })?;
+        attributes.push(AttributeDefinition {
+            key: attribute.key.into(),
+            value_type,
+            sensitivity: Sensitivity::parse(&attribute.sensitivity),
+            brief: attribute.brief,
+            examples: attribute.examples,
+        });
+    }
+    Ok(attributes)
+}
+
+fn names(what: &str, declared: Vec<String>) -> Result<Vec<Arc<str>>, String> {
+    let distinct: BTreeSet<&String> = declared.iter().collect();
+    if declared.len() > LIST_MAX || distinct.len() != declared.len() || !declared.iter().all(|name| is_name(name)) {
+        return Err(format!(
+            "its {what} are too many or too long, or one is empty, holds control characters or stands twice"
+        ));
+    }
+    Ok(declared.into_iter().map(Arc::from).collect())
+}
+
+fn metrics(
+    declared: Vec<guest::MetricDefinition>,
+    attributes: usize,
+    span_names: usize,
+) -> Result<Vec<MetricDefinition>, String> {
+    let leads_into = |list: usize| move |index: &u32| usize::try_from(*index).is_ok_and(|index| index < list);
+    let check = |metric: guest::MetricDefinition| {
+        let mut indices = metric.dimensions.iter().chain(&metric.attribute);
+        if !metric.spans.iter().all(leads_into(span_names)) || !indices.all(leads_into(attributes)) {
+            return Err(format!("metric {:?} refers to something that is not declared", metric.name));
+        }
+        if !matches!(metric.measure.as_str(), "count" | "span-duration" | "attribute")
+            || (metric.measure == "attribute") != metric.attribute.is_some()
+        {
+            return Err(format!("metric {:?} does not say how it is measured", metric.name));
+        }
+        let guest::MetricDefinition { name, unit, brief, measure, spans, attribute, dimensions } = metric;
+        Ok(MetricDefinition { name, unit, brief, measure, spans, attribute, dimensions })
+    };
+    declared.into_iter().map(check).collect()
+}
+
+/// Names reach backends and terminals as they are.
+fn is_name(name: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
+}

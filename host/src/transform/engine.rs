@@ -1,0 +1,72 @@
+//! The WebAssembly engine, and the clock that interrupts guests.
+
+use super::deadline::Ticker;
+use super::error::LoadError;
+use std::sync::Arc;
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+/// How many instances may live at one time. Each needs a stretch of address space, not of memory.
+const INSTANCES_MAX: u32 = 64;
+/// Bytes of an instance's memory that stay mapped between uses, so that a fresh instance does not fault them in again.
+const MEMORY_KEEP_RESIDENT: usize = 1024 * 1024;
+/// The largest memory the address space is laid out for; a plugin's own limit is at most this.
+pub(super) const MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// One engine for all plugins of a process. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    engine: wasmtime::Engine,
+    ticker: Arc<Ticker>,
+}
+
+impl Engine {
+    /// An engine with pooled instances or, where the address space is too small for a pool, with instances on demand.
+    ///
+    /// # Errors
+    /// When the machine supports neither.
+    pub fn new() -> Result<Self, LoadError> {
+        let engine = wasmtime::Engine::new(&config(pool())).or_else(|error| {
+            tracing::warn!(%error, "no address space for pooled instances, making them on demand");
+            wasmtime::Engine::new(&config(InstanceAllocationStrategy::OnDemand)).map_err(LoadError::Engine)
+        })?;
+        let ticker = Arc::new(Ticker::start(engine.clone()).map_err(LoadError::Ticker)?);
+        Ok(Engine { engine, ticker })
+    }
+
+    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.engine
+    }
+
+    pub(super) fn ticker(&self) -> &Ticker {
+        &self.ticker
+    }
+}
+
+fn config(allocation: InstanceAllocationStrategy) -> Config {
+    let mut config = Config::new();
+    config
+        .allocation_strategy(allocation)
+        .concurrency_support(false)
+        .cranelift_opt_level(OptLevel::Speed)
+        .epoch_interruption(true)
+        .wasm_backtrace_max_frames(None)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_relaxed_simd(false)
+        .wasm_tail_call(false);
+    config
+}
+
+fn pool() -> InstanceAllocationStrategy {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(INSTANCES_MAX)
+        .total_core_instances(INSTANCES_MAX * 4)
+        .max_core_instances_per_component(4)
+        .total_memories(INSTANCES_MAX)
+        .max_memories_per_component(1)
+        .max_memory_size(MEMORY_BYTES_MAX)
+        .total_tables(INSTANCES_MAX * 4)
+        .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT)
+        .pagemap_scan(Enabled::Auto);
+    InstanceAllocationStrategy::Pooling(pool)
+}

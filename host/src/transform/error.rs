@@ -1,0 +1,97 @@
+//! What can go wrong with a plugin: while it is loaded, and while it runs.
+
+use super::Rejection;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use wasmtime::Trap;
+
+/// Why a plugin is not taken into service.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("start the WebAssembly engine: {0:#}")]
+    Engine(wasmtime::Error),
+    #[error("start the thread that interrupts guests: {0}")]
+    Ticker(io::Error),
+    #[error("read plugin {}: {error}", path.display())]
+    Read { path: PathBuf, error: io::Error },
+    #[error("load plugin {plugin}: it has {bytes} bytes, more than the limit of {limit}")]
+    TooLarge { plugin: String, bytes: usize, limit: usize },
+    #[error("load plugin {plugin}: it is not a WebAssembly component: {error:#}")]
+    NotAComponent { plugin: String, error: wasmtime::Error },
+    #[error("load plugin {plugin}: it asks for {}, but a plugin may import nothing; build it without WASI (for Rust: wasm32-unknown-unknown)", imports.join(", "))]
+    Imports { plugin: String, imports: Vec<String> },
+    #[error("load plugin {plugin}: it does not export {expected}; it exports {}", found.join(", "))]
+    Exports { plugin: String, expected: &'static str, found: Vec<String> },
+    #[error("load plugin {plugin}: its exports do not have the types of the contract: {error:#}")]
+    Types { plugin: String, error: wasmtime::Error },
+    #[error("load plugin {plugin}: its description is wrong: {problem}")]
+    Description { plugin: String, problem: String },
+    #[error("configure plugin {plugin}: {}", OptionProblems(problems))]
+    Options { plugin: String, problems: Vec<OptionProblem> },
+    #[error("try plugin {plugin}: it {error}")]
+    Trial { plugin: String, error: String },
+}
+
+/// One thing that is wrong with a plugin's options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionProblem {
+    /// JSON Pointer into the options.
+    pub path: String,
+    pub message: String,
+}
+
+struct OptionProblems<'p>(&'p [OptionProblem]);
+
+impl fmt::Display for OptionProblems<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            let path = if problem.path.is_empty() { "options" } else { &problem.path };
+            write!(f, "{separator}{path}: {}", problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a call of a guest gave no outcomes.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CallError {
+    #[error("trapped: {0}")]
+    Trap(Trap),
+    #[error("computed for longer than {} ms", budget.as_millis())]
+    Overrun { budget: Duration },
+    #[error("asked for more memory than the limit")]
+    Memory,
+    #[error("returned something that cannot be taken: {0:#}")]
+    Output(wasmtime::Error),
+    #[error("gave {outcomes} outcomes for {records} records")]
+    OutcomeCount { records: usize, outcomes: usize },
+    #[error("refused options that it took before")]
+    OptionsRefused,
+}
+
+impl CallError {
+    /// Stable, for logs and metrics.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            CallError::Trap(_) => "trap",
+            CallError::Overrun { .. } => "overrun",
+            CallError::Memory => "memory",
+            CallError::Output(_) => "output",
+            CallError::OutcomeCount { .. } => "outcome_count",
+            CallError::OptionsRefused => "options_refused",
+        }
+    }
+}
+
+/// The class of refusals that are the plugin's fault, not the record's.
+pub(super) const PLUGIN: &str = "plugin";
+
+impl From<CallError> for Rejection {
+    fn from(error: CallError) -> Rejection {
+        let message = format!("the plugin {error}");
+        Rejection { class: PLUGIN.to_owned(), code: error.code().to_owned(), path: None, message }
+    }
+}

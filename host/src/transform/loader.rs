@@ -1,0 +1,167 @@
+//! Takes a plugin into service: its size, its imports and exports, its description, its options, a trial.
+
+use super::Plugin;
+use super::cache::Cache;
+use super::call::Instances;
+use super::contract::bindings::TransformPre;
+use super::contract::{Contract, EXPORT};
+use super::engine::{Engine, MEMORY_BYTES_MAX};
+use super::error::LoadError;
+use super::limits::Limits;
+use super::privacy::Policy;
+use crate::queue::Record;
+use crate::span::Attribute;
+use bytes::Bytes;
+use std::path::PathBuf;
+use std::sync::Arc;
+use wasmtime::component::{Component, Linker};
+
+/// How the embedded mapping of Tencent Cloud Contact Center is called.
+pub const BUILTIN: &str = "builtin:tccc";
+
+/// The component of that mapping, as it was built with this program.
+const BUILTIN_COMPONENT: &[u8] = include_bytes!(env!("CALLSPAN_TCCC_WASM"));
+
+/// Where a plugin comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The mapping inside this program.
+    Builtin,
+    /// A component in a file.
+    File(PathBuf),
+}
+
+/// How a plugin is to be run.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Options of the plugin: JSON, or empty for none.
+    pub options: String,
+    pub policy: Policy,
+    pub limits: Limits,
+    /// Resource attributes of the operator, which win over the plugin's.
+    pub resource: Vec<Attribute>,
+}
+
+/// Loads plugins for one engine.
+#[derive(Clone)]
+pub struct Loader {
+    engine: Engine,
+    cache: Cache,
+}
+
+impl Source {
+    /// `builtin:tccc`, or else the path of a file.
+    pub fn parse(text: &str) -> Self {
+        if text == BUILTIN { Source::Builtin } else { Source::File(PathBuf::from(text)) }
+    }
+
+    /// How it is called in messages.
+    pub fn name(&self) -> String {
+        match self {
+            Source::Builtin => BUILTIN.to_owned(),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// The component's bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read(&self) -> Result<Bytes, LoadError> {
+        match self {
+            Source::Builtin => Ok(Bytes::from_static(BUILTIN_COMPONENT)),
+            Source::File(path) => {
+                let bytes = std::fs::read(path).map_err(|error| LoadError::Read { path: path.clone(), error })?;
+                Ok(Bytes::from(bytes))
+            }
+        }
+    }
+}
+
+impl Loader {
+    /// A loader that keeps what it compiles in this cache.
+    pub fn new(engine: Engine, cache: Cache) -> Self {
+        Loader { engine, cache }
+    }
+
+    /// A plugin that is ready to map records.
+    ///
+    /// # Errors
+    /// When the plugin is not a component of the contract, refuses its options, or fails its trial.
+    pub fn load(&self, source: &Source, settings: Settings) -> Result<Plugin, LoadError> {
+        let plugin = source.name();
+        let component = source.read()?;
+        let (instances, contract) = self.describe(&plugin, &component, &settings.limits)?;
+        match instances.configure(&self.engine, &settings.limits, &settings.options) {
+            Ok(Ok(())) => {}
+            Ok(Err(problems)) => return Err(LoadError::Options { plugin, problems }),
+            Err(error) => return Err(LoadError::Trial { plugin, error: error.to_string() }),
+        }
+        // A record that any mapping can only refuse: what is tried is that the plugin runs.
+        let trial = [Record { body: Bytes::from_static(b"{}"), metadata: Vec::new() }];
+        if let Err(error) = instances.transform(&self.engine, &settings.options, &trial, &settings.limits) {
+            return Err(LoadError::Trial { plugin, error: error.to_string() });
+        }
+        let Settings { options, policy, limits, resource } = settings;
+        Ok(Plugin {
+            engine: self.engine.clone(),
+            instances,
+            contract: Arc::new(contract),
+            options,
+            policy,
+            limits,
+            resource,
+        })
+    }
+
+    /// What a plugin says of itself, without taking it into service.
+    ///
+    /// # Errors
+    /// When it is not a component of the contract.
+    pub fn inspect(&self, source: &Source) -> Result<Contract, LoadError> {
+        let (_, contract) = self.describe(&source.name(), &source.read()?, &Limits::default())?;
+        Ok(contract)
+    }
+
+    fn describe(&self, plugin: &str, component: &[u8], limits: &Limits) -> Result<(Instances, Contract), LoadError> {
+        let named = || plugin.to_owned();
+        if component.len() > limits.component_bytes_max {
+            return Err(LoadError::TooLarge {
+                plugin: named(),
+                bytes: component.len(),
+                limit: limits.component_bytes_max,
+            });
+        }
+        let component = self
+            .cache
+            .compile(&self.engine, component)
+            .map_err(|error| LoadError::NotAComponent { plugin: named(), error })?;
+        self.check_exterior(plugin, &component)?;
+        let linker = Linker::new(self.engine.wasmtime());
+        let types = |error| LoadError::Types { plugin: named(), error };
+        let prepared = linker.instantiate_pre(&component).and_then(TransformPre::new).map_err(types)?;
+        let instances = Instances::new(prepared);
+        let limits = Limits { memory_bytes_max: limits.memory_bytes_max.min(MEMORY_BYTES_MAX), ..limits.clone() };
+        let description = instances
+            .describe(&self.engine, &limits)
+            .map_err(|error| LoadError::Trial { plugin: named(), error: error.to_string() })?;
+        let contract =
+            Contract::check(description).map_err(|problem| LoadError::Description { plugin: named(), problem })?;
+        Ok((instances, contract))
+    }
+
+    /// Imports nothing, and exports the contract in a version that this host speaks.
+    fn check_exterior(&self, plugin: &str, component: &Component) -> Result<(), LoadError> {
+        let engine = self.engine.wasmtime();
+        let exterior = component.component_type();
+        let imports: Vec<String> = exterior.imports(engine).map(|(name, _)| name.to_owned()).collect();
+        if !imports.is_empty() {
+            return Err(LoadError::Imports { plugin: plugin.to_owned(), imports });
+        }
+        let found: Vec<String> = exterior.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        if !found.iter().any(|name| name == EXPORT) {
+            return Err(LoadError::Exports { plugin: plugin.to_owned(), expected: EXPORT, found });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! The threads that guests run on. Mapping is computing, not waiting: it has threads of its own, with a bounded channel
+//! before them.
+
+use super::{Outcome, Plugin};
+use crate::queue::Record;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// A fixed set of threads that map batches with one plugin. They end when the last clone of this is gone.
+#[derive(Clone)]
+pub struct Workers {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// The threads, to be awaited at shutdown.
+pub struct WorkerThreads(Vec<JoinHandle<()>>);
+
+struct Job {
+    records: Vec<Record>,
+    reply: oneshot::Sender<Vec<Outcome>>,
+}
+
+/// The threads ended before they answered: only while the process shuts down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the threads that run plugins have ended")]
+pub struct WorkersGone;
+
+impl Workers {
+    /// Starts as many threads as are asked for, at least one.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(plugin: Arc<Plugin>, threads: usize) -> io::Result<(Self, WorkerThreads)> {
+        let threads = threads.max(1);
+        // One batch waits for each thread, so that none is idle while the next is handed over.
+        let (sender, receiver) = mpsc::channel(threads);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let start = |number: usize| {
+            let (plugin, receiver) = (Arc::clone(&plugin), Arc::clone(&receiver));
+            std::thread::Builder::new().name(format!("callspan-guest-{number}")).spawn(move || run(&plugin, &receiver))
+        };
+        let threads = (0..threads).map(start).collect::<io::Result<Vec<_>>>()?;
+        Ok((Workers { jobs: sender }, WorkerThreads(threads)))
+    }
+
+    /// Maps records: one outcome for each, in their order. Waits for a thread to be free.
+    ///
+    /// # Errors
+    /// When the threads have ended.
+    pub async fn transform(&self, records: Vec<Record>) -> Result<Vec<Outcome>, WorkersGone> {
+        let (reply, outcomes) = oneshot::channel();
+        self.jobs.send(Job { records, reply }).await.map_err(|_| WorkersGone)?;
+        outcomes.await.map_err(|_| WorkersGone)
+    }
+}
+
+impl WorkerThreads {
+    /// Waits until all have ended. They do once every [`Workers`] is gone.
+    pub fn join(self) {
+        for thread in self.0 {
+            if thread.join().is_err() {
+                tracing::error!("a thread that runs plugins had panicked");
+            }
+        }
+    }
+}
+
+fn run(plugin: &Plugin, jobs: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        // One thread waits in the channel, the others for the lock. Nothing can be left half-done under it.
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        let Some(Job { records, reply }) = job else { return };
+        let outcomes = plugin.transform(&records);
+        // Whoever asked may have gone away, and then needs no answer.
+        let _sent = reply.send(outcomes);
+    }
+}
