@@ -1,4 +1,34 @@
-//! callspan
+//! callspan turns contact-centre call records into OpenTelemetry traces.
+//!
+//! ```text
+//!         HTTP push                                             OTLP gRPC / HTTP
+//! vendor ──────────▶ intake ──▶ queue ──▶ delivery ──────────────▶ export ──────▶ backend
+//!    ◀── answer ────────┘         ▲          │   ▲
+//!                                 │   records│   │spans
+//!                       settled ──┘          ▼   │
+//!                                          transform (component)
+//! ```
+//!
+//! Records go one way. `intake` appends them to the `queue` and waits for what becomes of them; `delivery`, the one loop,
+//! takes them out, has `transform` map them, has `export` send the traces, and settles every record. No stage knows
+//! its neighbours but through the queue's and the spans' types: `service` builds them and joins them.
+//!
+//! Each module may use what stands to its right, never what stands to its left:
+//!
+//! ```text
+//! main → args, commands → service, shutdown → config → delivery, intake → export → transform → queue → record, span, telemetry
+//! ```
+
+pub mod args;
+pub mod commands;
+pub mod config;
+pub mod delivery;
+pub mod export;
+pub mod intake;
 pub mod queue;
+pub mod record;
+pub mod service;
+pub mod shutdown;
 pub mod span;
+pub mod telemetry;
 pub mod transform;

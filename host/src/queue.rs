@@ -6,19 +6,10 @@
 
 mod memory;
 
-use crate::transform::Rejection;
-use bytes::Bytes;
+use crate::record::Rejection;
 use std::time::Duration;
 
 pub use memory::{Consumer, Delivery, MemoryQueue, Receipt};
-
-/// A record as it was received. The bytes are what is kept; everything else can be made again from them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
-    pub body: Bytes,
-    /// What the intake knows and a mapping may use: never a clock reading, a push identifier or a credential.
-    pub metadata: Vec<(String, String)>,
-}
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq)]

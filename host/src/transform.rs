@@ -33,25 +33,12 @@ pub use ids::{span_id, trace_id};
 pub use limits::Limits;
 pub use loader::{BUILTIN, Loader, Settings, Source};
 pub use privacy::{Choice, HmacKey, Policy, PolicyError};
-pub use workers::{Workers, WorkersGone};
+pub use workers::{WorkerThreads, Workers, WorkersGone};
 
-use crate::queue::Record;
+use crate::record::{Record, Rejection};
 use crate::span::{Attribute, Trace};
 use error::CallError;
 use std::sync::Arc;
-
-/// Why a record became no trace. Only `class` and `code` may reach a log or a metric: the rest may quote the record.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Rejection {
-    /// `malformed`, `incomplete`, `unsupported` or `policy` as the mapping says it; `plugin` when the plugin failed.
-    pub class: String,
-    /// `[a-z_]{1,64}`, stable.
-    pub code: String,
-    /// The field concerned.
-    pub path: Option<String>,
-    /// A lower-case fragment for a person.
-    pub message: String,
-}
 
 /// What became of one record.
 #[derive(Clone, Debug, PartialEq)]

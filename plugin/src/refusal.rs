@@ -67,7 +67,7 @@ impl From<Refusal> for Rejection {
                 ("policy", "body_too_large", None, format!("the record is larger than {limit} bytes"))
             }
             Refusal::InvalidUtf8 { place } => {
-                ("malformed", "invalid_utf8", None, format!("the text is not UTF-8 {}", at(place)))
+                ("malformed", "invalid_encoding", None, format!("the text is not UTF-8 {}", at(place)))
             }
             Refusal::NotJson { expected, place } => {
                 ("malformed", "not_json", None, format!("expected {expected} {}", at(place)))

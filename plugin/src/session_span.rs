@@ -271,17 +271,15 @@ fn add_end(
 }
 
 /// On an outbound call that was never queued, the queue's skill group is no queue: it is the group that was chosen for
-/// the number, unless the record names another.
+/// the number, and gives way to what the record names as the session's own.
 fn add_skill_groups(attributes: &mut Attributes, session: &Session<'_>, facts: &Facts<'_>, anomalies: &mut Anomalies) {
     let queue_id = session.queued_skill_group_id.get().numeric_id("QueuedSkillGroupId", anomalies);
     let queue_name = session.queued_skill_group_name.get().text("QueuedSkillGroupName", anomalies);
     let id = session.skill_group_id.get().numeric_id("SkillGroupId", anomalies);
     let name = session.skill_group.get().text("SkillGroup", anomalies);
     if facts.kind.is_outbound() && facts.times.queued.is_none() {
-        // One group's name is never put beside the other's id.
-        let is_same_group = (id.is_none() || id == queue_id) && (name.is_none() || name == queue_name);
-        attributes.id(Key::SkillGroupId, id.or(queue_id.filter(|_| is_same_group)));
-        attributes.text(Key::SkillGroupName, name.or(queue_name.filter(|_| is_same_group)));
+        attributes.id(Key::SkillGroupId, id.or(queue_id));
+        attributes.text(Key::SkillGroupName, name.or(queue_name));
     } else {
         attributes.id(Key::QueueSkillGroupId, queue_id);
         attributes.text(Key::QueueSkillGroupName, queue_name);

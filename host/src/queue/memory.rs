@@ -1,7 +1,8 @@
 //! A queue in memory that acknowledges on delivery. A crash loses nothing that was promised, because nothing was: the
 //! sender has no answer yet, and sends again.
 
-use super::{Full, Record, Settlement};
+use super::{Full, Settlement};
+use crate::record::Record;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,13 +1,14 @@
 //! Turns what a guest returned into the host's own trace, or says what is wrong with it. A guest may be faulty or
 //! hostile: every index, order, type and size is checked here, once, and nothing behind this stage checks again.
 
+use super::Outcome;
 use super::contract::bindings::exports::callspan::transform::plugin as guest;
 use super::contract::{AttributeDefinition, Contract, ValueType};
 use super::error::PLUGIN;
 use super::ids::{SpanIds, span_id, trace_id};
 use super::limits::Limits;
 use super::privacy::Policy;
-use super::{Outcome, Rejection};
+use crate::record::Rejection;
 use crate::span::{Attribute, Event, Kind, Link, Span, SpanId, Status, Trace, TraceId, Value};
 use std::collections::HashSet;
 use std::sync::Arc;

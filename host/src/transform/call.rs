@@ -6,7 +6,7 @@ use super::deadline;
 use super::engine::Engine;
 use super::error::{CallError, OptionProblem};
 use super::limits::{Limits, MemoryLimit};
-use crate::queue::Record;
+use crate::record::Record;
 use std::time::Duration;
 use wasmtime::{Store, Trap};
 

@@ -1,6 +1,6 @@
 //! What can go wrong with a plugin: while it is loaded, and while it runs.
 
-use super::Rejection;
+use crate::record::Rejection;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;

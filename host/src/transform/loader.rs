@@ -9,7 +9,7 @@ use super::engine::{Engine, MEMORY_BYTES_MAX};
 use super::error::LoadError;
 use super::limits::Limits;
 use super::privacy::Policy;
-use crate::queue::Record;
+use crate::record::Record;
 use crate::span::Attribute;
 use bytes::Bytes;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 //! before them.
 
 use super::{Outcome, Plugin};
-use crate::queue::Record;
+use crate::record::Record;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;

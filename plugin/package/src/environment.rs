@@ -3,12 +3,14 @@
 use std::env;
 use std::process::Command;
 
-/// Where cargo keeps things and how it reaches registries: the inner one must agree with the outer one, or it would download everything again.
+/// Where cargo keeps things and how it reaches registries: the inner one must agree with the outer one, or it would
+/// download everything again.
 const SHARED: [&str; 6] =
     ["CARGO_HOME", "CARGO_HTTP_", "CARGO_MAKEFLAGS", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_"];
 
-/// Takes out whatever would make the inner build a different one from under the outer cargo than from a shell: flags meant for the host's own code, the wrapper by which clippy gets between cargo and rustc,
-/// the outer target folder (whose lock is held), and all that describes the crate whose build script this is.
+/// Takes out whatever would make the inner build a different one from under the outer cargo than from a shell: flags
+/// meant for the host's own code, the wrapper by which clippy gets between cargo and rustc, the outer target folder
+/// (whose lock is held), and all that describes the crate whose build script this is.
 pub(crate) fn clean(command: &mut Command) {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(leaks) {

@@ -24,8 +24,9 @@ use std::path::{Path, PathBuf};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// How every guest is compiled, whatever profile the outer cargo builds: a guest is code that runs once for each record, and a slow one would make tests test something else.
-/// `strip` takes names and debug sections; the section that describes the world stays.
+/// How every guest is compiled, whatever profile the outer cargo builds: a guest is code that runs once for each
+/// record, and a slow one would make tests test something else. `strip` takes names and debug sections; the section
+/// that describes the world stays.
 const PROFILE: [&str; 6] = [
     "profile.release.opt-level=3",
     "profile.release.lto='fat'",
@@ -51,7 +52,8 @@ impl Guest {
         Self { manifest_dir: manifest_dir.into(), library: library.to_owned(), inputs: Vec::new() }
     }
 
-    /// Names a file or folder outside the crate that the guest is made of, so that a change to it builds the guest again.
+    /// Names a file or folder outside the crate that the guest is made of, so that a change to it builds the guest
+    /// again.
     #[must_use]
     pub fn input(mut self, path: impl Into<PathBuf>) -> Self {
         self.inputs.push(path.into());
@@ -71,7 +73,8 @@ impl Guest {
     /// Compiles the guest and wraps it. Costs a fraction of a second when nothing has changed.
     ///
     /// # Errors
-    /// When no toolchain can build for WebAssembly (the message says what to run), when the guest does not compile, and when it imports anything.
+    /// When no toolchain can build for WebAssembly (the message says what to run), when the guest does not compile, and
+    /// when it imports anything.
     pub fn build(&self) -> Result<Vec<u8>> {
         let toolchain = Toolchain::choose()?;
         let module = self.compile(toolchain, &target_dir()?)?;
@@ -81,7 +84,8 @@ impl Guest {
 
     fn compile(&self, toolchain: Toolchain, target_dir: &Path) -> Result<PathBuf> {
         let mut cargo = toolchain.cargo();
-        // `--crate-type` rather than the manifest's word: a library that is also an rlib is left out of link-time optimisation.
+        // `--crate-type` rather than the manifest's word: a library that is also an rlib is left out of link-time
+        // optimisation.
         cargo.args(["rustc", "--lib", "--crate-type", "cdylib", "--release", "--target", TARGET]);
         cargo.arg("--manifest-path").arg(self.manifest_dir.join("Cargo.toml"));
         cargo.arg("--target-dir").arg(target_dir);
@@ -100,8 +104,9 @@ impl Guest {
     }
 }
 
-/// A target folder that all guests share, inside the outer cargo's: the outer cargo holds the lock of its own folder while this runs, and a guest's dependencies (the bindings' generator above all) need
-/// building once, not once for each profile and package.
+/// A target folder that all guests share, inside the outer cargo's: the outer cargo holds the lock of its own folder
+/// while this runs, and a guest's dependencies (the bindings' generator above all) need building once, not once for
+/// each profile and package.
 fn target_dir() -> Result<PathBuf> {
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set: this runs in build scripts")?);
     // Cargo marks the root of each target folder it creates with this file.

@@ -1,7 +1,8 @@
 //! Which compiler builds guests: rustup's when it has the standard library for the target, else Debian's.
 //!
-//! `rustup target add wasm32-unknown-unknown` is the ordinary way. Some networks refuse that download; Debian's `rustc-web` and `rust-web-src` are one version of a compiler and of the sources of its standard
-//! library, from which cargo builds the library for the target itself.
+//! `rustup target add wasm32-unknown-unknown` is the ordinary way. Some networks refuse that download; Debian's
+//! `rustc-web` and `rust-web-src` are one version of a compiler and of the sources of its standard library, from which
+//! cargo builds the library for the target itself.
 
 use crate::{TARGET, environment};
 use anyhow::{Result, bail};
@@ -25,7 +26,8 @@ pub enum Toolchain {
 }
 
 impl Toolchain {
-    /// The one `CALLSPAN_GUEST_TOOLCHAIN` names, else the first one this machine has. Warns when it is not the ordinary one.
+    /// The one `CALLSPAN_GUEST_TOOLCHAIN` names, else the first one this machine has. Warns when it is not the ordinary
+    /// one.
     ///
     /// # Errors
     /// When there is none, or the variable names something else.
@@ -71,7 +73,8 @@ impl Toolchain {
         environment::clean(&mut cargo);
         match self {
             Self::Rustup => cargo.env("RUSTC", outer_rustc()),
-            // Building the standard library is an unstable feature of cargo; the variable opens it to a stable compiler, and nothing in our sources uses another one.
+            // Building the standard library is an unstable feature of cargo; the variable opens it to a stable
+            // compiler, and nothing in our sources uses another one.
             Self::Debian => {
                 if let Some(linker) = linker() {
                     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
@@ -90,7 +93,8 @@ fn outer_rustc() -> PathBuf {
     env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from)
 }
 
-/// The linker that comes with the outer toolchain: Debian's compiler asks for `rust-lld` too, and no package that it needs brings one.
+/// The linker that comes with the outer toolchain: Debian's compiler asks for `rust-lld` too, and no package that it
+/// needs brings one.
 fn linker() -> Option<PathBuf> {
     let sysroot = print(&outer_rustc(), &["--print", "sysroot"])?;
     let mut hosts = std::fs::read_dir(Path::new(sysroot.trim()).join("lib/rustlib")).ok()?;

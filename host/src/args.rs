@@ -1,0 +1,136 @@
+//! The command line.
+
+use crate::config::Overrides;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Turns contact-centre call records into OpenTelemetry traces.
+///
+/// Tencent Cloud Contact Center pushes one JSON record for each finished call. callspan takes the records in, maps each
+/// to a trace with a sandboxed WebAssembly component, and exports the traces over OTLP.
+#[derive(Debug, Parser)]
+#[command(name = "callspan", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 good, 1 failed while running, 2 wrong usage, 78 wrong configuration.")]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take records in over HTTP and export their traces.
+    ///
+    /// A push is answered with 200 only after the backend has accepted the trace; while it does not, the answer is 503
+    /// with Retry-After. Without a configuration file, callspan listens on 127.0.0.1:8080 and exports to where
+    /// OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL and _HEADERS point, by default gRPC to http://localhost:4317.
+    Serve(Serve),
+    /// Start a service that draws traces on this terminal, and push it some example calls.
+    Demo(Demo),
+    /// Map records from files or the standard input to OTLP/JSON, one line for each trace.
+    ///
+    /// The input is a JSON object, an array of objects, or NDJSON, told apart by content, each also gzipped. Traces go
+    /// to the standard output in the order of the records. A record that is refused is a JSON line on the standard
+    /// error, with its index over the whole input, class, code, path and message; the exit code is then 1.
+    Transform(Transform),
+    /// Show what a plugin says it can emit.
+    Inspect(Inspect),
+    /// Print the trace id of a session, to look it up in a backend.
+    TraceId(TraceId),
+}
+
+#[derive(Args, Debug)]
+pub struct Serve {
+    #[command(flatten)]
+    pub mapping: Mapping,
+    /// Listen on this address instead of the configured one; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<SocketAddr>,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Listen on this address [default: 127.0.0.1:8080, or any free port if that is taken].
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<SocketAddr>,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+#[derive(Args, Debug)]
+pub struct Transform {
+    /// Files to read, in this order; `-` or none for the standard input.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub mapping: Mapping,
+    /// What to write for each trace.
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
+}
+
+/// How records are mapped.
+#[derive(Args, Debug, Default)]
+pub struct Mapping {
+    /// Read the configuration from this file (YAML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Map with this component instead of the configured one; `builtin:tccc` is the one inside this program.
+    #[arg(long, value_name = "FILE")]
+    pub plugin: Option<String>,
+    /// Options of the plugin, as JSON; `callspan inspect` shows their schema.
+    #[arg(long, value_name = "JSON")]
+    pub options: Option<String>,
+    /// Treat every class of sensitive value like this, as far as the class can be: plain, mask, hmac or drop.
+    #[arg(long, value_name = "CHOICE")]
+    pub privacy: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Inspect {
+    /// The plugin's file, or `builtin:tccc`.
+    #[arg(value_name = "PLUGIN", default_value = crate::transform::BUILTIN)]
+    pub plugin: String,
+}
+
+#[derive(Args, Debug)]
+pub struct TraceId {
+    /// The application's id, SdkAppId in the record; 0 if the record has none.
+    #[arg(value_name = "SDKAPPID")]
+    pub sdk_app_id: i64,
+    /// The session's id, SessionId in the record.
+    #[arg(value_name = "SESSIONID")]
+    pub session_id: String,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Log {
+    /// How log lines are written; which are written is said by CALLSPAN_LOG, for example `debug` [default: info].
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// An ExportTraceServiceRequest in OTLP/JSON, on one line.
+    Json,
+    /// A drawing for people.
+    Waterfall,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object on each line.
+    Json,
+}
+
+impl Mapping {
+    /// What these arguments say over a configuration file.
+    pub fn overrides(&self, address: Option<SocketAddr>) -> Overrides {
+        Overrides { address, plugin: self.plugin.clone(), options: self.options.clone(), privacy: self.privacy.clone() }
+    }
+}

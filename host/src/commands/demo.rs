@@ -1,0 +1,94 @@
+//! `callspan demo`: the service with a console for a backend, fed with example calls through its own front door. It stays
+//! up for the reader's own.
+
+use super::{Failure, Verdict, loader, variable};
+use crate::args::Demo;
+use crate::config::{ADDRESS_DEFAULT, Config, Overrides, Plan, Sink};
+use crate::service::Service;
+use crate::{shutdown, telemetry};
+use anyhow::{Context as _, ensure};
+use std::io::{self, ErrorKind, Write as _};
+use std::net::SocketAddr;
+
+/// The records that lie in `examples/records`, in the order of a little story.
+const EXAMPLES: [(&str, &str); 6] = [
+    (
+        "a call that waited in the queue, was missed by one agent and transferred by the next",
+        include_str!("../../../examples/records/01-transferred.json"),
+    ),
+    (
+        "an outbound call to a number that does not exist",
+        include_str!("../../../examples/records/02-number-not-exist.json"),
+    ),
+    ("a predictive call that was answered", include_str!("../../../examples/records/03-predictive-answered.json")),
+    ("a caller who gave up in the queue", include_str!("../../../examples/records/04-abandoned-in-queue.json")),
+    ("a caller who was served by the IVR alone", include_str!("../../../examples/records/05-self-service.json")),
+    ("a call taken by an AI agent", include_str!("../../../examples/records/06-ai-agent.json")),
+];
+
+pub(super) fn run(arguments: Demo) -> Result<Verdict, Failure> {
+    telemetry::init_logs_above(arguments.log.log_format, "warn");
+    let overrides = Overrides { address: arguments.address, ..Overrides::default() };
+    let plan = Plan { sink: Sink::Console, ..Config::default().plan(&overrides, variable)? };
+    let plugin = loader()?.load(&plan.source, plan.settings.clone())?;
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    runtime.block_on(async {
+        let service = start(plan, plugin, arguments.address.is_some()).await?;
+        let address = service.address();
+        let stop = shutdown::signal()?;
+        let pushes = tokio::spawn(async move {
+            push_examples(address).await?;
+            invite(address)
+        });
+        let served = service.run(stop).await;
+        if pushes.is_finished() {
+            pushes.await.context("push the examples")??;
+        }
+        served
+    })?;
+    Ok(Verdict::Good)
+}
+
+/// Where nobody asked for a certain address, any free port does.
+async fn start(plan: Plan, plugin: crate::transform::Plugin, is_address_given: bool) -> anyhow::Result<Service> {
+    let is_taken = match tokio::net::TcpListener::bind(plan.address).await {
+        Err(error) => error.kind() == ErrorKind::AddrInUse,
+        Ok(_) => false,
+    };
+    let address = if is_taken && !is_address_given { SocketAddr::new(ADDRESS_DEFAULT.ip(), 0) } else { plan.address };
+    Service::start(&Plan { address, ..plan }, plugin).await
+}
+
+async fn push_examples(address: SocketAddr) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build().context("make an HTTP client")?;
+    for (story, record) in EXAMPLES {
+        say(&format!("\nPOST http://{address}/?action=cdr&version=1   {story}\n"))?;
+        let push = client
+            .post(format!("http://{address}/?action=cdr&version=1"))
+            .header("Content-Type", "application/json;charset=utf8")
+            .body(record);
+        let response = push.send().await.context("push an example")?;
+        let status = response.status();
+        let answer = response.text().await.context("read the answer")?;
+        ensure!(status.is_success(), "push an example: the service answered {status}: {answer}");
+        say(&format!("{} {answer}", status.as_u16()))?;
+    }
+    Ok(())
+}
+
+fn invite(address: SocketAddr) -> anyhow::Result<()> {
+    say(&format!(
+        "
+The service stays up. In another terminal, push a record of your own:
+
+  curl -X POST 'http://{address}/?action=cdr&version=1' -H 'Content-Type: application/json;charset=utf8' \\
+       --data-binary @examples/records/01-transferred.json
+
+Numbers, mail addresses and names above are masked or left out by the default privacy policy. Ctrl-C ends the demo."
+    ))
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).context("write to the terminal")
+}

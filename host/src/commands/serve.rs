@@ -1,0 +1,20 @@
+//! `callspan serve`: the service, until it is told to stop.
+
+use super::{Failure, Verdict, loader, read_config, variable};
+use crate::args::Serve;
+use crate::service::Service;
+use crate::{shutdown, telemetry};
+use anyhow::Context as _;
+
+pub(super) fn run(arguments: Serve) -> Result<Verdict, Failure> {
+    telemetry::init_logs(arguments.log.log_format);
+    let config = read_config(arguments.mapping.config.as_deref())?;
+    let plan = config.plan(&arguments.mapping.overrides(arguments.address), variable)?;
+    let plugin = loader()?.load(&plan.source, plan.settings.clone())?;
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    runtime.block_on(async {
+        let service = Service::start(&plan, plugin).await?;
+        service.run(shutdown::signal()?).await
+    })?;
+    Ok(Verdict::Good)
+}

@@ -1,0 +1,178 @@
+//! A backend for tests: speaks all protocols of OTLP on one port, keeps what it gets, and answers on cue.
+
+use super::endpoint::Protocol;
+use super::rpc_status::encoded_with_retry_info;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::BytesMut;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use prost::Message;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::pending;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tonic::{Code, Status};
+
+const HTTP_PATH: &str = "/v1/traces";
+const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+/// How one request is answered; when no cue is left, it is accepted.
+pub(super) enum Reply {
+    Accepted,
+    RejectedSpans(i64),
+    RetryAfter(Duration),
+    TooLarge,
+    Refused,
+    /// Over HTTP only.
+    Redirect,
+    /// Over HTTP only.
+    EndlessError,
+    Never,
+}
+
+pub(super) struct Collector {
+    address: SocketAddr,
+    seen: Seen,
+    server: JoinHandle<()>,
+}
+
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Conversation>>);
+
+#[derive(Default)]
+struct Conversation {
+    cues: VecDeque<Reply>,
+    requests: Vec<ExportTraceServiceRequest>,
+    headers: HeaderMap,
+}
+
+impl Collector {
+    pub(super) async fn start(cues: impl IntoIterator<Item = Reply>) -> Self {
+        let seen = Seen::default();
+        seen.0.lock().expect("no panic").cues = cues.into_iter().collect();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let router = Router::new()
+            .route(HTTP_PATH, post(over_http))
+            .with_state(seen.clone())
+            .route_service(GRPC_PATH, TraceServiceServer::new(seen.clone()));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("served until dropped") });
+        Self { address, seen, server }
+    }
+
+    pub(super) fn address(&self, protocol: Protocol) -> String {
+        let path = if protocol == Protocol::Grpc { "" } else { HTTP_PATH };
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Gives the address at which nobody listens any more.
+    pub(super) async fn stop(self, protocol: Protocol) -> String {
+        self.server.abort();
+        assert!(self.address.port() > 0);
+        let address = self.address(protocol);
+        assert!(self.server.await.expect_err("aborted").is_cancelled());
+        address
+    }
+
+    pub(super) fn requests(&self) -> Vec<ExportTraceServiceRequest> {
+        self.seen.0.lock().expect("no panic").requests.clone()
+    }
+
+    /// Of the last request.
+    pub(super) fn headers(&self) -> HeaderMap {
+        self.seen.0.lock().expect("no panic").headers.clone()
+    }
+}
+
+impl Seen {
+    fn hear(&self, headers: HeaderMap, request: ExportTraceServiceRequest) -> Reply {
+        let mut conversation = self.0.lock().expect("no panic");
+        conversation.requests.push(request);
+        conversation.headers = headers;
+        conversation.cues.pop_front().unwrap_or(Reply::Accepted)
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Seen {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        match self.hear(metadata.into_headers(), message) {
+            Reply::Accepted => Ok(tonic::Response::new(ExportTraceServiceResponse::default())),
+            Reply::RejectedSpans(count) => Ok(tonic::Response::new(partial_success(count))),
+            Reply::RetryAfter(delay) => {
+                let details = encoded_with_retry_info("later", delay);
+                Err(Status::with_details(Code::ResourceExhausted, "later", details.into()))
+            }
+            Reply::TooLarge => Err(Status::resource_exhausted("grpc: received message larger than max")),
+            Reply::Refused | Reply::Redirect | Reply::EndlessError => Err(Status::invalid_argument("no")),
+            Reply::Never => pending().await,
+        }
+    }
+}
+
+async fn over_http(State(seen): State<Seen>, headers: HeaderMap, body: Bytes) -> Response {
+    let is_json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    let request = if is_json {
+        serde_json::from_slice(&body).expect("OTLP/JSON")
+    } else {
+        ExportTraceServiceRequest::decode(body).expect("protocol buffers")
+    };
+    match seen.hear(headers, request) {
+        Reply::Accepted => success(is_json, &ExportTraceServiceResponse::default()),
+        Reply::RejectedSpans(count) => success(is_json, &partial_success(count)),
+        Reply::RetryAfter(delay) => {
+            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, delay.as_secs().to_string())]).into_response()
+        }
+        Reply::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Reply::Refused => (StatusCode::BAD_REQUEST, "no").into_response(),
+        Reply::Redirect => (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, HTTP_PATH)]).into_response(),
+        Reply::EndlessError => (StatusCode::BAD_REQUEST, Body::new(Endless)).into_response(),
+        Reply::Never => pending().await,
+    }
+}
+
+fn partial_success(rejected_spans: i64) -> ExportTraceServiceResponse {
+    let partial_success = Some(ExportTracePartialSuccess { rejected_spans, error_message: "too old".to_owned() });
+    ExportTraceServiceResponse { partial_success }
+}
+
+fn success(is_json: bool, response: &ExportTraceServiceResponse) -> Response {
+    if is_json {
+        let text = serde_json::to_string(response).expect("JSON");
+        ([(CONTENT_TYPE, "application/json")], text).into_response()
+    } else {
+        ([(CONTENT_TYPE, "application/x-protobuf")], response.encode_to_vec()).into_response()
+    }
+}
+
+struct Endless;
+
+impl axum::body::HttpBody for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(hyper::body::Frame::data(BytesMut::zeroed(8 * 1024).freeze()))))
+    }
+}

@@ -1,0 +1,190 @@
+//! Where traces go: address, protocol, headers and timeout, also from the standard `OTEL_EXPORTER_OTLP_*` variables (OpenTelemetry specification,
+//! "OpenTelemetry Protocol Exporter"). What is wrong is told all at once and by the variable's name; a header's value is never shown.
+
+mod environment;
+
+use environment::Environment;
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
+use std::time::Duration;
+
+/// A backend's address and how to speak to it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    url: Url,
+    protocol: Protocol,
+    headers: HeaderMap,
+    timeout: Duration,
+}
+
+/// The protocols of OTLP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// gRPC, the default.
+    #[default]
+    Grpc,
+    /// Protocol buffers over HTTP.
+    HttpProtobuf,
+    /// JSON over HTTP.
+    HttpJson,
+}
+
+/// One setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {problem}")]
+pub struct Unusable {
+    /// The variable or the configuration's key.
+    pub name: String,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+/// All settings that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct UnusableSettings(pub Vec<Unusable>);
+
+/// How long a backend may take to answer.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+const GRPC_URL_DEFAULT: &str = "http://localhost:4317";
+const HTTP_URL_DEFAULT: &str = "http://localhost:4318";
+
+impl Endpoint {
+    /// An address to which traces are sent as it stands, without headers.
+    ///
+    /// # Errors
+    /// When the address is no `http://` or `https://` one, holds credentials, or has a path that gRPC cannot reach.
+    pub fn new(protocol: Protocol, url: &str) -> Result<Self, Unusable> {
+        let url = parse_url("endpoint", url, protocol)?;
+        Ok(Self { url, protocol, headers: HeaderMap::new(), timeout: TIMEOUT_DEFAULT })
+    }
+
+    /// The endpoint that the environment names; without any variable, gRPC on this machine.
+    ///
+    /// # Errors
+    /// Every variable whose value cannot be used.
+    pub fn from_env(variable: impl Fn(&str) -> Option<String>) -> Result<Self, UnusableSettings> {
+        let environment = Environment::new(&variable);
+        let mut unusable = Vec::new();
+        let mut keep = |error| unusable.push(error);
+        // Where the protocol is not known, the others are held against the one that allows more, so that one mistake is not told twice.
+        let protocol = environment.protocol().map_err(&mut keep).unwrap_or(Protocol::HttpProtobuf);
+        let url = environment.url(protocol).map_err(&mut keep).ok();
+        let headers = environment.headers(protocol).map_err(&mut keep).unwrap_or_default();
+        let timeout = environment.timeout().map_err(&mut keep).unwrap_or(TIMEOUT_DEFAULT);
+        match url {
+            Some(url) if unusable.is_empty() => Ok(Self { url, protocol, headers, timeout }),
+            _ => Err(UnusableSettings(unusable)),
+        }
+    }
+
+    /// Headers to send with every request, in place of those set before.
+    ///
+    /// # Errors
+    /// Names and values that HTTP does not allow, and binary metadata (`…-bin`).
+    pub fn with_headers<'a>(mut self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Unusable> {
+        self.headers = header_map("headers", headers, self.protocol)?;
+        Ok(self)
+    }
+
+    /// How long a backend may take to answer.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// The protocol to speak.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+}
+
+/// The address without its query, in which some backends want a key.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        f.write_str(url.as_str())
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header_names: Vec<_> = self.headers.keys().collect();
+        f.debug_struct("Endpoint")
+            .field("url", &format_args!("{self}"))
+            .field("protocol", &self.protocol)
+            .field("header_names", &header_names)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
+}
+
+impl Protocol {
+    fn is_http(self) -> bool {
+        self != Self::Grpc
+    }
+}
+
+/// The value itself is not shown: it may hold credentials just where it is wrong.
+fn parse_url(name: &str, value: &str, protocol: Protocol) -> Result<Url, Unusable> {
+    let url = Url::parse(value).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let default = if protocol.is_http() { HTTP_URL_DEFAULT } else { GRPC_URL_DEFAULT };
+    let Some(mut url) = url else {
+        return Err(unusable(
+            name,
+            &format!("expected an address that begins with http:// or https://, such as {default}"),
+        ));
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(unusable(name, "credentials do not belong into an address; send them as a header"));
+    }
+    if !protocol.is_http() && (url.path() != "/" || url.query().is_some()) {
+        return Err(unusable(
+            name,
+            "gRPC takes an address without a path; leave it out, or set the protocol to http/protobuf",
+        ));
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn header_map<'a>(
+    name: &str,
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    protocol: Protocol,
+) -> Result<HeaderMap, Unusable> {
+    let mut headers = HeaderMap::new();
+    for (key, value) in pairs {
+        let key: HeaderName =
+            key.parse().map_err(|_| unusable(name, "the name of a header is not one that HTTP allows"))?;
+        if !protocol.is_http() && key.as_str().ends_with("-bin") {
+            return Err(unusable(name, &format!("{key} would be binary metadata, which is not supported")));
+        }
+        let mut value: HeaderValue = value
+            .parse()
+            .map_err(|_| unusable(name, &format!("the value of {key} holds characters that HTTP does not allow")))?;
+        value.set_sensitive(true);
+        headers.append(key, value);
+    }
+    Ok(headers)
+}
+
+fn unusable(name: &str, problem: &str) -> Unusable {
+    Unusable { name: name.to_owned(), problem: problem.to_owned() }
+}

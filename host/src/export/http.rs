@@ -1,0 +1,83 @@
+//! OTLP over HTTP, in protocol buffers or in JSON.
+
+use super::endpoint::{Endpoint, Protocol};
+use super::json::json;
+use super::outcome::Answer;
+use super::quotes::Quotes;
+use super::{ConnectError, USER_AGENT};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Response, Url, redirect};
+use std::time::{Duration, SystemTime};
+
+/// More of an answer is not read: all that is needed is in its first lines.
+const RESPONSE_BYTES_MAX: usize = 64 * 1024;
+
+pub(super) struct Http {
+    client: Client,
+    url: Url,
+    protocol: Protocol,
+    timeout: Duration,
+    quotes: Quotes,
+}
+
+impl Http {
+    pub(super) fn new(endpoint: &Endpoint) -> Result<Self, ConnectError> {
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .default_headers(endpoint.headers().clone())
+            // A redirect would carry call records and credentials to an address that nobody configured.
+            .redirect(redirect::Policy::none())
+            .timeout(endpoint.timeout());
+        if endpoint.url().scheme() == "http" {
+            // Without TLS no certificates are needed, and a small container image has none to load.
+            builder = builder.tls_certs_only([]);
+        }
+        Ok(Self {
+            client: builder.build().map_err(|error| ConnectError::new(endpoint, &error))?,
+            url: endpoint.url().clone(),
+            protocol: endpoint.protocol(),
+            timeout: endpoint.timeout(),
+            quotes: Quotes::without(endpoint.headers()),
+        })
+    }
+
+    pub(super) async fn send(&self, request: ExportTraceServiceRequest) -> Answer {
+        let (content_type, body) = match self.protocol {
+            Protocol::HttpJson => match json(&request) {
+                Ok(text) => ("application/json", text.into_bytes()),
+                Err(error) => {
+                    return Answer::Refused { reason: format!("the traces cannot be written as JSON: {error}") };
+                }
+            },
+            Protocol::HttpProtobuf | Protocol::Grpc => ("application/x-protobuf", request.encode_to_vec()),
+        };
+        match self.exchange(content_type, body).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_timeout() => Answer::timed_out(self.timeout),
+            Err(error) => Answer::unreachable(&error.without_url(), &self.quotes),
+        }
+    }
+
+    async fn exchange(&self, content_type: &'static str, body: Vec<u8>) -> reqwest::Result<Answer> {
+        let request =
+            self.client.post(self.url.clone()).header(CONTENT_TYPE, HeaderValue::from_static(content_type)).body(body);
+        let mut response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = beginning_of(&mut response).await?;
+        Ok(Answer::of_http(status, &headers, &body, SystemTime::now(), &self.quotes))
+    }
+}
+
+async fn beginning_of(response: &mut Response) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() >= RESPONSE_BYTES_MAX {
+            body.truncate(RESPONSE_BYTES_MAX);
+            break;
+        }
+    }
+    Ok(body)
+}

@@ -1,0 +1,51 @@
+//! Why a request as a whole is not taken. The text of each is what its sender reads.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("nothing is served at this path; call records go to {path}")]
+    OtherPath { path: String },
+    #[error("call records are sent with POST")]
+    OtherMethod,
+    #[error("the body is a form; call records are JSON, with the content type application/json")]
+    Form,
+    #[error("the content encoding is not known; there are gzip, deflate and identity")]
+    UnknownEncoding,
+    #[error("the body is larger than {limit} bytes")]
+    BodyTooLarge { limit: usize },
+    #[error("the body holds more than {limit} records")]
+    TooManyRecords { limit: usize },
+    #[error("the body broke off")]
+    BrokenBody,
+    #[error("the body is not what its content encoding says")]
+    BrokenEncoding,
+    #[error("the body took too long to arrive")]
+    SlowBody,
+    #[error("the body is empty; expected a call record in JSON")]
+    NoRecord,
+}
+
+impl Refusal {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::OtherPath { .. } => StatusCode::NOT_FOUND,
+            Self::OtherMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Form | Self::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge { .. } | Self::TooManyRecords { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BrokenBody | Self::BrokenEncoding | Self::NoRecord => StatusCode::BAD_REQUEST,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    /// What HTTP wants to be said beside the status (RFC 9110, sections 15.5.6 and 15.5.16).
+    pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::OtherMethod => Some((header::ALLOW, HeaderValue::from_static("POST"))),
+            Self::UnknownEncoding => {
+                Some((header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate, identity")))
+            }
+            _ => None,
+        }
+    }
+}
