@@ -62,6 +62,13 @@ impl Mapping {
         }
     }
 
+    /// Reads one record without mapping it, and says whether it could be read: so that the reading can be measured alone.
+    #[doc(hidden)]
+    pub fn reads(&self, body: &[u8]) -> bool {
+        let arena = Bump::new();
+        std::str::from_utf8(body).is_ok_and(|text| matches!(read(text, &self.options.limits, &arena), Ok(Some(_))))
+    }
+
     fn trace(&self, body: &[u8]) -> Result<Trace, Refusal> {
         let limits = &self.options.limits;
         if body.len() > limits.body_bytes_max {

@@ -54,7 +54,7 @@ impl Counters {
     pub(super) fn count_refusal(&self, refusal: &Refusal) {
         Self::count(match refusal {
             Refusal::OtherPath { .. } | Refusal::OtherMethod => &self.misdirected,
-            Refusal::Form | Refusal::UnknownEncoding => &self.unsupported,
+            Refusal::UnknownEncoding => &self.unsupported,
             Refusal::BodyTooLarge { .. } | Refusal::TooManyRecords { .. } => &self.too_large,
             Refusal::BrokenBody | Refusal::BrokenEncoding | Refusal::SlowBody | Refusal::NoRecord => &self.unreadable,
         });

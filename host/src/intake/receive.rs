@@ -9,8 +9,7 @@ use crate::queue::Settlement;
 use crate::record::Record;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{Method, Uri};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -64,9 +63,6 @@ impl<Q: Append> Intake<Q> {
             // Read all the same, so that the connection can go on; what is in it does not matter.
             let _ = body.await;
             return Ok(Reply::ok());
-        }
-        if is_form(&request.headers) {
-            return Err(Refusal::Form);
         }
         if parameter(&request.uri, "version").is_some_and(|version| version != "1") {
             Counters::count(&counters.unknown_versions);
@@ -145,12 +141,6 @@ fn parameter<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
         .filter_map(|parameter| parameter.split_once('='))
         .find(|(known, _)| *known == name)
         .map(|(_, value)| value)
-}
-
-/// The content type is not looked at more closely: the vendor has a spelling of its own for JSON.
-fn is_form(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase()).unwrap_or_default();
-    [b"application/x-www-form-urlencoded".as_slice(), b"multipart/"].iter().any(|form| content_type.starts_with(form))
 }
 
 #[cfg(test)]

@@ -8,8 +8,6 @@ pub(super) enum Refusal {
     OtherPath { path: String },
     #[error("call records are sent with POST")]
     OtherMethod,
-    #[error("the body is a form; call records are JSON, with the content type application/json")]
-    Form,
     #[error("the content encoding is not known; there are gzip, deflate and identity")]
     UnknownEncoding,
     #[error("the body is larger than {limit} bytes")]
@@ -31,7 +29,7 @@ impl Refusal {
         match self {
             Self::OtherPath { .. } => StatusCode::NOT_FOUND,
             Self::OtherMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Form | Self::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } | Self::TooManyRecords { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BrokenBody | Self::BrokenEncoding | Self::NoRecord => StatusCode::BAD_REQUEST,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
