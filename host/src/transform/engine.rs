@@ -27,7 +27,7 @@ impl Engine {
     pub fn new() -> Result<Self, LoadError> {
         let engine = wasmtime::Engine::new(&config(pool())).or_else(|error| {
             tracing::warn!(%error, "no address space for pooled instances, making them on demand");
-            wasmtime::Engine::new(&config(InstanceAllocationStrategy::OnDemand)).map_err(LoadError::Engine)
+            wasmtime::Engine::new(&small_config()).map_err(LoadError::Engine)
         })?;
         let ticker = Arc::new(Ticker::start(engine.clone()).map_err(LoadError::Ticker)?);
         Ok(Engine { engine, ticker })
@@ -54,6 +54,13 @@ fn config(allocation: InstanceAllocationStrategy) -> Config {
         .wasm_multi_memory(false)
         .wasm_relaxed_simd(false)
         .wasm_tail_call(false);
+    config
+}
+
+/// Reserves no more address space for a memory than it grows to; checking every access then costs a guest some speed.
+fn small_config() -> Config {
+    let mut config = config(InstanceAllocationStrategy::OnDemand);
+    config.memory_reservation(0).memory_guard_size(64 * 1024).memory_reservation_for_growth(16 * 1024 * 1024);
     config
 }
 

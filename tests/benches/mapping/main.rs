@@ -179,7 +179,7 @@ fn participant(place: usize, start: usize, is_last: bool) -> String {
     let other = |place: usize| format!("seat{place:03}@example.com");
     let from = place.checked_sub(1).map(other).unwrap_or_default();
     let to = if is_last { String::new() } else { other(place + 1) };
-    let group = if place % 2 == 0 { "Sales" } else { "Billing" };
+    let group = if place.is_multiple_of(2) { "Sales" } else { "Billing" };
     format!(
         r#"{{"Mail": "{mail}", "Phone": "", "RingTimestamp": {start}, "AcceptTimestamp": {accept}, "EndedTimestamp": {end}, "RecordId": "f65472d9-0000-4000-8000-{place:012}", "Type": "staffSeat", "TransferFrom": "{from}", "TransferFromType": "{kind}", "TransferTo": "{to}", "TransferToType": "", "SkillGroupId": {id}, "EndStatusString": "ok", "Sequence": {place}, "StartTimestamp": {start}, "SkillGroupName": "{group}", "SkillGroupPriority": 0}}"#,
         mail = other(place),
