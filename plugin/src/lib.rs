@@ -14,6 +14,8 @@
 
 pub mod bindings;
 
+#[cfg(target_family = "wasm")]
+mod allocator;
 mod anomalies;
 mod attributes;
 mod call_kind;

@@ -84,7 +84,7 @@ pub(crate) const SCHEMA: &str = r#"{
       "type": "object",
       "additionalProperties": false,
       "properties": {
-        "body_bytes_max": { "type": "integer", "minimum": 1, "maximum": 67108864, "default": 1048576, "description": "a larger record is refused" },
+        "body_bytes_max": { "type": "integer", "minimum": 1, "maximum": 8388608, "default": 1048576, "description": "a larger record is refused" },
         "depth_max": { "type": "integer", "minimum": 1, "maximum": 128, "default": 64, "description": "a record with more arrays and objects inside each other is refused" },
         "participants_max": { "type": "integer", "minimum": 0, "maximum": 4096, "default": 256, "description": "further participants are counted, not mapped" },
         "ivr_keys_max": { "type": "integer", "minimum": 0, "maximum": 4096, "default": 64, "description": "further pressed keys are counted, not mapped" },
@@ -142,7 +142,7 @@ impl Reading {
             value,
             &["body_bytes_max", "depth_max", "participants_max", "ivr_keys_max", "text_bytes_max"],
             |reading, name, path, value| match name {
-                "body_bytes_max" => reading.number(path, value, 1, 64 * 1024 * 1024, &mut limits.body_bytes_max),
+                "body_bytes_max" => reading.number(path, value, 1, 8 * 1024 * 1024, &mut limits.body_bytes_max),
                 "depth_max" => reading.number(path, value, 1, 128, &mut limits.depth_max),
                 "participants_max" => reading.number(path, value, 0, 4096, &mut limits.participants_max),
                 "ivr_keys_max" => reading.number(path, value, 0, 4096, &mut limits.ivr_keys_max),

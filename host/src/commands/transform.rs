@@ -26,8 +26,8 @@ use std::time::Duration;
 /// Records that are mapped in one call of the plugin.
 const BATCH_RECORDS_MAX: usize = 64;
 /// A larger record is refused without being read whole. The built-in mapping has the same limit by default, and may be
-/// given another; this is what a host of such mappings lets pass.
-const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// given another, up to this.
+const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records may take this much room between reading and mapping, a single one more.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Work that is done sooner shows no progress.
@@ -65,10 +65,12 @@ pub(super) fn run(arguments: args::Transform) -> Result<Verdict, Failure> {
     let plugin = loader()?.load(&source, settings)?;
     let writer = LineWriter { scope: scope(&plugin), format: arguments.format };
     let progress = progress();
-    let (sender, receiver) = sync_channel(BATCH_RECORDS_MAX);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    // While one round is mapped, the next is read.
+    let (sender, receiver) = sync_channel(threads * BATCH_RECORDS_MAX);
     thread::scope(|scope| {
         let reading = scope.spawn(|| read_all(&arguments.files, sender));
-        let mapped = map_all(receiver, &plugin, &writer, &progress);
+        let mapped = map_all(receiver, threads, &plugin, &writer, &progress);
         progress.finish_and_clear();
         match reading.join() {
             // Records that were read are answered even where a later file cannot be read.
@@ -110,11 +112,11 @@ fn open_file(path: &Path) -> io::Result<Box<dyn io::BufRead>> {
 
 fn map_all(
     items: Receiver<Item>,
+    threads: usize,
     plugin: &Plugin,
     writer: &LineWriter,
     progress: &ProgressBar,
 ) -> Result<Verdict, Failure> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut stdout = BufWriter::new(io::stdout().lock());
     let mut verdict = Verdict::Good;
     loop {

@@ -84,7 +84,7 @@ impl Admission<'_> {
             span_ids: SpanIds::of(&trace.key),
             resource_count: resources.len(),
             ids: Vec::with_capacity(trace.spans.len()),
-            keys: HashSet::with_capacity(trace.spans.len()),
+            seen: HashSet::with_capacity(trace.spans.len()),
         };
         let spans = trace.spans.into_iter().map(|span| weave.span(span)).collect::<Checked<Vec<_>>>()?;
         Ok(Trace { id: weave.trace_id, key: trace.key, revision: trace.revision, resources, spans })
@@ -189,18 +189,16 @@ struct Weave<'w> {
     trace_id: TraceId,
     span_ids: SpanIds,
     resource_count: usize,
-    /// Of the spans so far.
+    /// Of the spans so far, in their order.
     ids: Vec<SpanId>,
-    keys: HashSet<String>,
+    /// The same, to be looked up: two spans of one key have one id.
+    seen: HashSet<SpanId>,
 }
 
 impl Weave<'_> {
     fn span(&mut self, span: guest::Span) -> Checked<Span> {
         let Admission { contract, limits, .. } = self.admission;
         self.admission.check_key(&span.key)?;
-        if !self.keys.insert(span.key.clone()) {
-            return Err(Breach::RepeatedSpan);
-        }
         if span.end_unix_nano < span.start_unix_nano {
             return Err(Breach::EndBeforeStart);
         }
@@ -213,6 +211,9 @@ impl Weave<'_> {
         let parent = span.parent.map(|parent| self.parent(parent)).transpose()?;
         let links = span.links.into_iter().map(|link| self.link(link)).collect::<Checked<_>>()?;
         let id = self.span_ids.id(&span.key);
+        if !self.seen.insert(id) {
+            return Err(Breach::RepeatedSpan);
+        }
         self.ids.push(id);
         Ok(Span {
             id,

@@ -1,0 +1,50 @@
+# `make` lists what there is. A machine with Rust by rustup, Debian and python3 is enough: each goal sets up what it needs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup wasm-target run test lint bench soak fuzz
+
+FUZZ_SECONDS ?= 60
+SOAK_RECORDS ?= 1000000
+CARGO_FUZZ := 0.13.1
+
+help: ## List the goals
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: wasm-target .venv/installed ## Install what tests need: the WebAssembly target, and .venv with the peers
+
+run: wasm-target ## Build, and run the demo: a service with example calls, drawn in the terminal
+	cargo run --bin callspan -- demo
+
+# The program first, as `run` builds it: end-to-end tests start it, and would build it out of sight.
+test: setup ## Run every test
+	cargo build --bin callspan
+	cargo test --workspace
+	python3 tests/golden/check.py
+
+lint: wasm-target ## Check formatting, lints and documentation
+	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path tests/guests/Cargo.toml
+	cargo fmt --all --check --manifest-path plugin/fuzz/Cargo.toml
+	cargo clippy --workspace --all-targets -- --deny warnings
+	cargo clippy --manifest-path tests/guests/Cargo.toml --target-dir target/guests -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
+
+bench: wasm-target ## Measure the mapping, natively and as a component
+	cargo bench --bench mapping
+
+soak: wasm-target ## Send SOAK_RECORDS (a million) through `callspan transform` and watch its memory
+	cargo build --release --bin callspan
+	python3 tests/soak.py target/release/callspan --records $(SOAK_RECORDS)
+
+fuzz: ## Fuzz the mapping for FUZZ_SECONDS (60); needs a C++ compiler
+	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz@$(CARGO_FUZZ)
+	mkdir -p plugin/fuzz/corpus/transform
+	cd plugin && RUSTC_BOOTSTRAP=1 cargo fuzz run transform fuzz/corpus/transform ../tests/golden/payloads -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536
+
+wasm-target:
+	@.ci/wasm-target
+
+.venv/installed: tests/requirements.txt
+	.ci/python
+	@touch $@

@@ -1,0 +1,87 @@
+//! The allocator of the component: takes memory from the front to the back and gives none back.
+//!
+//! An instance lives for one batch, and most of what is allocated is the result, which lives as long as the instance; to
+//! manage the rest would cost more than it saves. A batch that needs more memory than the host allows is run again record
+//! by record, each with a memory of its own.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
+
+const PAGE: usize = 65_536;
+
+#[global_allocator]
+static FRONT_TO_BACK: FrontToBack = FrontToBack { next: Cell::new(0), end: Cell::new(0) };
+
+struct FrontToBack {
+    /// Where the free memory begins.
+    next: Cell<usize>,
+    /// Where it ends; 0 before the first allocation.
+    end: Cell<usize>,
+}
+
+#[expect(unsafe_code, reason = "shared with nobody: the component is compiled without threads")]
+// SAFETY: there is one thread.
+unsafe impl Sync for FrontToBack {}
+
+impl FrontToBack {
+    /// Makes room for this many bytes from `start` on; false when the memory cannot grow.
+    fn grow(&self, start: usize, size: usize) -> bool {
+        let Some(end) = start.checked_add(size) else { return false };
+        if end <= self.end.get() {
+            return true;
+        }
+        // The memory grows by a quarter at least, so that growing stays rare.
+        let pages = core::arch::wasm32::memory_size(0);
+        let missing = (end - self.end.get()).div_ceil(PAGE).max(pages / 4);
+        let before = core::arch::wasm32::memory_grow(0, missing);
+        if before == usize::MAX {
+            return false;
+        }
+        self.end.set((before + missing) * PAGE);
+        true
+    }
+}
+
+#[expect(unsafe_code, reason = "an allocator cannot be written without")]
+// SAFETY: every block lies behind the one before it, in memory that was grown for it.
+unsafe impl GlobalAlloc for FrontToBack {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if self.end.get() == 0 {
+            // What lies in the memory already is the program's own.
+            let end = core::arch::wasm32::memory_size(0) * PAGE;
+            self.next.set(end);
+            self.end.set(end);
+        }
+        let start = self.next.get().next_multiple_of(layout.align());
+        if !self.grow(start, layout.size()) {
+            return core::ptr::null_mut();
+        }
+        self.next.set(start + layout.size());
+        start as *mut u8
+    }
+
+    unsafe fn dealloc(&self, _pointer: *mut u8, _layout: Layout) {}
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let start = pointer as usize;
+        // The last block is resized where it lies, and so is any block that shrinks.
+        if start + layout.size() == self.next.get() {
+            if !self.grow(start, size) {
+                return core::ptr::null_mut();
+            }
+            self.next.set(start + size);
+            return pointer;
+        }
+        if size <= layout.size() {
+            return pointer;
+        }
+        // SAFETY: the caller's promises; the new block is as large as what is copied, and lies behind the old one.
+        unsafe {
+            let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !moved.is_null() {
+                core::ptr::copy_nonoverlapping(pointer, moved, layout.size());
+            }
+            moved
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What callspan promises, held against the real program and real peers: one file for each promise.
+
+#![expect(clippy::indexing_slicing, reason = "a test fails on the spot")]
+
+mod acknowledgement;
+mod answers;
+mod arrival;
+mod commands;
+mod contacts;
+mod demo;
+mod inputs;
+mod machine;
+mod misbehaviour;
+mod plugins;
+mod privacy;
+mod refusals;

@@ -1,0 +1,71 @@
+//! What the guest declares, and the indices by which the rest of it refers to the declarations.
+
+use crate::exports::callspan::transform::plugin::{AttributeDefinition, Description, MetricDefinition};
+
+pub(crate) const SERVICE_NAME: u32 = 0;
+pub(crate) const TEXT: u32 = 1;
+pub(crate) const INT: u32 = 2;
+pub(crate) const ENTRIES: u32 = 3;
+pub(crate) const PHONE: u32 = 4;
+/// Declared with a sensitivity no host knows, so it must never be seen outside.
+pub(crate) const SECRET: u32 = 5;
+pub(crate) const TEXTS: u32 = 6;
+pub(crate) const DOUBLE: u32 = 7;
+/// The first of many that differ in their number only.
+pub(crate) const NUMBERED: u32 = 8;
+/// One past the last: refers to nothing.
+pub(crate) const UNDECLARED: u32 = NUMBERED + 1_000;
+
+pub(crate) const WORK: u32 = 0;
+pub(crate) const PART: u32 = 1;
+pub(crate) const UNDECLARED_NAME: u32 = 2;
+
+pub(crate) const TICK: u32 = 0;
+pub(crate) const UNDECLARED_EVENT: u32 = 1;
+
+const OPTIONS_SCHEMA: &str =
+    r#"{"type":"object","properties":{"refuse":{"type":"boolean"}},"additionalProperties":false}"#;
+
+pub(crate) fn description() -> Description {
+    let mut attributes = vec![
+        attribute("service.name", "text", "none"),
+        attribute("obedient.text", "text", "none"),
+        attribute("obedient.int", "int", "none"),
+        attribute("obedient.entries", "entries", "none"),
+        attribute("obedient.phone", "text", "phone"),
+        attribute("obedient.secret", "text", "not-a-sensitivity"),
+        attribute("obedient.texts", "texts", "none"),
+        attribute("obedient.double", "double", "none"),
+    ];
+    let numbered = (NUMBERED..UNDECLARED).map(|number| attribute(&format!("obedient.number.{number}"), "int", "none"));
+    attributes.extend(numbered);
+    Description {
+        name: "obedient".into(),
+        version: "0.1.0".into(),
+        schema_url: None,
+        attributes,
+        span_names: vec!["work".into(), "part".into()],
+        events: vec!["tick".into()],
+        metrics: vec![MetricDefinition {
+            name: "obedient.work".into(),
+            unit: "{work}".into(),
+            brief: "Work done.".into(),
+            measure: "count".into(),
+            spans: vec![WORK],
+            attribute: None,
+            dimensions: vec![],
+        }],
+        options_schema: OPTIONS_SCHEMA.into(),
+        extensions: vec![],
+    }
+}
+
+fn attribute(key: &str, value_type: &str, sensitivity: &str) -> AttributeDefinition {
+    AttributeDefinition {
+        key: key.into(),
+        value_type: value_type.into(),
+        sensitivity: sensitivity.into(),
+        brief: "For tests.".into(),
+        examples: vec![],
+    }
+}

@@ -1,0 +1,53 @@
+//! A guest that does what each record tells it to, so that one component shows every way a plugin can go wrong, and its
+//! neighbours in the batch can be watched meanwhile.
+//!
+//! A record is `{"id": "7", "do": "loop"}`; without `do` it becomes a small valid trace. Options are `{"refuse":
+//! true}`, which `configure` answers with two diagnostics.
+
+mod command;
+mod describe;
+mod record;
+
+use exports::callspan::transform::plugin::{Description, Diagnostic, Guest, Input, Outcome};
+use record::Record;
+use serde_json::Value;
+
+wit_bindgen::generate!({ path: "../../../wit", world: "transform" });
+
+struct Obedient;
+
+impl Guest for Obedient {
+    fn describe() -> Description {
+        describe::description()
+    }
+
+    fn configure(options: String) -> Result<(), Vec<Diagnostic>> {
+        let options: Value = serde_json::from_str(&options).unwrap_or_default();
+        if options["refuse"] == Value::Bool(true) {
+            return Err(vec![
+                diagnostic("/refuse", "must not be true"),
+                diagnostic("", "this plugin was told to refuse its options"),
+            ]);
+        }
+        Ok(())
+    }
+
+    fn transform(batch: Vec<Input>) -> Vec<Outcome> {
+        let records: Vec<Record> = batch.iter().map(Record::read).collect();
+        let mut outcomes: Vec<Outcome> = records.iter().map(command::obey).collect();
+        // The two lies that are about the batch rather than about one record.
+        if records.iter().any(|record| record.is("wrong-count")) {
+            outcomes.pop();
+        }
+        if records.iter().any(|record| record.is("one-too-many")) {
+            outcomes.push(Outcome::Skipped("nobody asked".into()));
+        }
+        outcomes
+    }
+}
+
+fn diagnostic(path: &str, message: &str) -> Diagnostic {
+    Diagnostic { path: path.into(), message: message.into() }
+}
+
+export!(Obedient);

@@ -1,0 +1,2 @@
+;; WebAssembly, but no component.
+(module)

@@ -1,0 +1,104 @@
+//! A process whose output is read line by line while it runs, and which does not outlive its owner.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Child as Process, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long anything may take that a test waits for. Generous: it is reached only when something is wrong.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Child {
+    name: &'static str,
+    process: Process,
+    lines: Arc<Lines>,
+}
+
+/// What the process has written, both streams as they came.
+#[derive(Default)]
+struct Lines {
+    written: Mutex<Vec<String>>,
+    grown: Condvar,
+}
+
+impl Child {
+    /// Starts it, with all three streams piped.
+    pub(crate) fn start(name: &'static str, mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let lines = Arc::new(Lines::default());
+        collect(process.stdout.take().expect("it is piped"), &lines);
+        collect(process.stderr.take().expect("it is piped"), &lines);
+        Self { name, process, lines }
+    }
+
+    /// All lines so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.written.lock().unwrap().clone()
+    }
+
+    /// Waits until `find` finds what it looks for in all lines so far.
+    pub(crate) fn wait_for<T>(&mut self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let written = self.lines.written.lock().unwrap();
+            if let Some(found) = find(&written) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Woken now and then for a process that ended without a word.
+            let (written, _) = self.lines.grown.wait_timeout(written, left.min(Duration::from_millis(100))).unwrap();
+            let has_ended = find(&written).is_none() && self.process.try_wait().is_ok_and(|status| status.is_some());
+            assert!(!left.is_zero() && !has_ended, "no {what} from {}:\n{}", self.name, written.join("\n"));
+        }
+    }
+
+    pub(crate) fn stdin(&mut self) -> &mut ChildStdin {
+        self.process.stdin.as_mut().expect("it is piped")
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks it to end, as a service manager does, and waits.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.process.try_wait() {
+                Ok(Some(status)) => return status,
+                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
+                _ => panic!("{} does not end when it is asked to:\n{}", self.name, self.lines().join("\n")),
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
+        kill_process(id.expect("a process has an id"), signal).expect("it is our child");
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _killed = self.process.kill();
+        let _ended = self.process.wait();
+        if thread::panicking() {
+            eprintln!("--- what {} wrote\n{}", self.name, self.lines().join("\n"));
+        }
+    }
+}
+
+fn collect(stream: impl Read + Send + 'static, lines: &Arc<Lines>) {
+    let lines = Arc::clone(lines);
+    thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            lines.written.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
+            lines.grown.notify_all();
+        }
+    });
+}

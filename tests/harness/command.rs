@@ -1,0 +1,162 @@
+//! Commands of `callspan`: those that come to an end by themselves, and any that is to be watched while it runs.
+
+use crate::binary;
+use crate::child::Child;
+use crate::span::Span;
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+
+/// A command line.
+#[derive(Debug)]
+pub struct Callspan {
+    command: Command,
+    input: Vec<u8>,
+}
+
+/// What is left of one that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The exit code; none when a signal ended it.
+    pub code: Option<i32>,
+    /// All of its standard output.
+    pub stdout: String,
+    /// All of its standard error.
+    pub stderr: String,
+}
+
+/// A command that goes on. Killed when it goes out of scope.
+pub struct Running(Child);
+
+impl Callspan {
+    /// `callspan transform`.
+    pub fn transform() -> Self {
+        Self::new(["transform"])
+    }
+
+    /// `callspan` with these arguments.
+    pub fn new<const N: usize>(arguments: [&str; N]) -> Self {
+        let mut command = Command::new(binary::callspan());
+        command.env("CALLSPAN_CACHE_DIR", binary::cache_dir());
+        Self { command, input: Vec::new() }.arguments(arguments)
+    }
+
+    /// Adds to the command line.
+    #[must_use]
+    pub fn arguments<const N: usize>(mut self, arguments: [&str; N]) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Adds to the environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Lets it have no more than this many bytes of address space.
+    #[must_use]
+    pub fn within_address_space(mut self, bytes: u64) -> Self {
+        let mut limited = Command::new("prlimit");
+        limited.arg(format!("--as={bytes}")).arg(self.command.get_program()).args(self.command.get_args());
+        limited.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.command = limited;
+        self
+    }
+
+    /// What it reads on its standard input.
+    #[must_use]
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// Starts it, to be watched.
+    pub fn start(self) -> Running {
+        let mut child = Child::start("callspan", self.command);
+        child.stdin().write_all(&self.input).expect("callspan reads its input");
+        Running(child)
+    }
+
+    /// Runs it with a reader that takes one line of its output and goes away, and waits for its end.
+    pub fn run_for_one_line(self) -> Finished {
+        let Self { mut command, input } = self;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("callspan was just built");
+        let mut stdin = process.stdin.take().expect("it is piped");
+        let writer = thread::spawn(move || stdin.write_all(&input));
+        let mut line = String::new();
+        let mut reader = BufReader::with_capacity(1, process.stdout.take().expect("it is piped"));
+        reader.read_line(&mut line).expect("its output is text");
+        drop(reader);
+        let output = process.wait_with_output().expect("it is our child");
+        let _written = writer.join().expect("writing does not panic");
+        Finished {
+            code: output.status.code(),
+            stdout: line,
+            stderr: String::from_utf8(output.stderr).expect("its errors are text"),
+        }
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> Finished {
+        let Self { mut command, input } = self;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("callspan was just built");
+        let mut stdin = process.stdin.take().expect("it is piped");
+        // From its own thread: input and output may both be longer than a pipe holds. It may end without reading all.
+        let writer = thread::spawn(move || stdin.write_all(&input));
+        let output = process.wait_with_output().expect("it is our child");
+        let _written = writer.join().expect("writing does not panic");
+        Finished {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("its output is text"),
+            stderr: String::from_utf8(output.stderr).expect("its errors are text"),
+        }
+    }
+}
+
+impl Running {
+    /// Waits until it has written what `find` looks for, and hands that out. Lines are those of both streams.
+    pub fn wait_for<T>(&mut self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
+        self.0.wait_for(what, find)
+    }
+
+    /// Ends it as Ctrl-C or a service manager does.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.0.terminate()
+    }
+}
+
+impl Finished {
+    /// The traces that `transform` wrote, one for each line.
+    pub fn traces(&self) -> Vec<Vec<Span>> {
+        self.stdout.lines().map(|line| Span::of_request(&parse(line))).collect()
+    }
+
+    /// The one trace it wrote.
+    pub fn trace(&self) -> Vec<Span> {
+        let mut traces = self.traces();
+        assert_eq!(traces.len(), 1, "not one trace: {self:#?}");
+        traces.remove(0)
+    }
+
+    /// The refusals it wrote.
+    pub fn refusals(&self) -> Vec<Value> {
+        let lines = self.stderr.lines().filter(|line| line.starts_with("{\"index\""));
+        lines.map(parse).collect()
+    }
+
+    /// The one refusal it wrote.
+    pub fn refusal(&self) -> Value {
+        let mut refusals = self.refusals();
+        assert_eq!(refusals.len(), 1, "not one refusal: {self:#?}");
+        refusals.remove(0)
+    }
+}
+
+fn parse(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON: {error}: {line}"))
+}

@@ -1,0 +1,232 @@
+"""An OTLP receiver, gRPC and HTTP, on the official generated messages: the oracle for what callspan puts on the wire.
+
+Talks in JSON lines. Standard output: first {"grpc": port, "http": port}, then one object for each export request, with
+what it held, and with how it was answered. Standard input: what the next requests are to be answered with,
+{"answer": NAME, "times": N, ...}; a line {"cued": NAME} confirms it. The last answer stays in force when N is 0.
+
+    accept       everything is taken (the default)
+    as before    changes nothing: its confirmation says that all before it has been said
+    partial      taken, but for {"rejected": N} spans, with a message
+    unavailable  503 / UNAVAILABLE, with Retry-After / RetryInfo when {"retry_after": SECONDS}
+    throttled    429 / RESOURCE_EXHAUSTED, the same
+    refused      400 / INVALID_ARGUMENT
+    too_large    413 / RESOURCE_EXHAUSTED without RetryInfo
+    silent       no answer for {"seconds": N}
+"""
+
+import argparse
+import gzip
+import json
+import sys
+import threading
+import time
+from concurrent import futures
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+OUTPUT = threading.Lock()
+
+
+def say(message):
+    with OUTPUT:
+        print(json.dumps(message), flush=True)
+
+
+class Cue:
+    """What the next requests are answered with."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.queue = []
+        self.standing = {"answer": "accept"}
+
+    def set(self, cue):
+        with self.lock:
+            times = cue.get("times", 0)
+            if times:
+                self.queue.extend([cue] * times)
+            else:
+                self.queue, self.standing = [], cue
+
+    def next(self):
+        with self.lock:
+            return self.queue.pop(0) if self.queue else self.standing
+
+
+CUE = Cue()
+
+
+def value(any_value):
+    kind = any_value.WhichOneof("value")
+    if kind is None:
+        return None
+    if kind == "array_value":
+        return [value(item) for item in any_value.array_value.values]
+    if kind in ("kvlist_value", "bytes_value"):
+        raise ValueError(f"{kind}: callspan never sends that")
+    return getattr(any_value, kind)
+
+
+def attributes(pairs):
+    decoded = {pair.key: value(pair.value) for pair in pairs}
+    if len(decoded) != len(pairs):
+        raise ValueError(f"a key stands twice among {[pair.key for pair in pairs]}")
+    return decoded
+
+
+def spans(request):
+    for resource_spans in request.resource_spans:
+        resource = attributes(resource_spans.resource.attributes)
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                yield {
+                    "resource": resource,
+                    "scope": scope_spans.scope.name,
+                    "trace_id": span.trace_id.hex(),
+                    "span_id": span.span_id.hex(),
+                    "parent_span_id": span.parent_span_id.hex(),
+                    "name": span.name,
+                    "kind": span.kind,
+                    "start_unix_nano": span.start_time_unix_nano,
+                    "end_unix_nano": span.end_time_unix_nano,
+                    "status": span.status.code,
+                    "attributes": attributes(span.attributes),
+                    "events": [
+                        {"name": e.name, "time_unix_nano": e.time_unix_nano, "attributes": attributes(e.attributes)}
+                        for e in span.events
+                    ],
+                    "links": [
+                        {"trace_id": l.trace_id.hex(), "span_id": l.span_id.hex(), "attributes": attributes(l.attributes)}
+                        for l in span.links
+                    ],
+                }
+
+
+def report(protocol, headers, request, cue, encoded_bytes):
+    say(
+        {
+            "protocol": protocol,
+            "headers": {name.lower(): text for name, text in headers if isinstance(text, str)},
+            "encoded_bytes": encoded_bytes,
+            "answer": cue["answer"],
+            "spans": list(spans(request)),
+        }
+    )
+
+
+def accepted(cue):
+    response = trace_service_pb2.ExportTraceServiceResponse()
+    if cue["answer"] == "partial":
+        response.partial_success.rejected_spans = cue.get("rejected", 1)
+        response.partial_success.error_message = "told to"
+    return response
+
+
+def varint(number):
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def field(number, payload):
+    return bytes([number << 3 | 2]) + varint(len(payload)) + payload
+
+
+def status_with_retry_info(code, seconds):
+    """google.rpc.Status by hand: its generated messages are another package."""
+    delay = duration_pb2.Duration(seconds=seconds).SerializeToString()
+    info = any_pb2.Any(type_url="type.googleapis.com/google.rpc.RetryInfo", value=field(1, delay))
+    return bytes([1 << 3]) + varint(code) + field(3, info.SerializeToString())
+
+
+class TraceService(trace_service_pb2_grpc.TraceServiceServicer):
+    CODES = {
+        "unavailable": grpc.StatusCode.UNAVAILABLE,
+        "throttled": grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "refused": grpc.StatusCode.INVALID_ARGUMENT,
+        "too_large": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    }
+
+    def Export(self, request, context):
+        cue = CUE.next()
+        report("grpc", context.invocation_metadata(), request, cue, request.ByteSize())
+        if cue["answer"] == "silent":
+            time.sleep(cue.get("seconds", 60))
+        code = self.CODES.get(cue["answer"])
+        if code is None:
+            return accepted(cue)
+        if "retry_after" in cue:
+            details = status_with_retry_info(code.value[0], cue["retry_after"])
+            context.set_trailing_metadata([("grpc-status-details-bin", details)])
+        context.abort(code, "told to")
+
+
+class Traces(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    CODES = {"unavailable": 503, "throttled": 429, "refused": 400, "too_large": 413}
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.path != "/v1/traces":
+            return self.answer(404, b"")
+        if self.headers["content-type"] != "application/x-protobuf":
+            return self.answer(415, b"")
+        cue = CUE.next()
+        plain = gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body
+        request = trace_service_pb2.ExportTraceServiceRequest.FromString(plain)
+        report("http", self.headers.items(), request, cue, len(body))
+        if cue["answer"] == "silent":
+            time.sleep(cue.get("seconds", 60))
+        code = self.CODES.get(cue["answer"])
+        if code is None:
+            return self.answer(200, accepted(cue).SerializeToString())
+        self.answer(code, b"", cue.get("retry_after"))
+
+    def answer(self, code, body, retry_after=None):
+        self.send_response(code)
+        self.send_header("content-type", "application/x-protobuf")
+        self.send_header("content-length", str(len(body)))
+        if retry_after is not None:
+            self.send_header("retry-after", str(retry_after))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--grpc-port", type=int, default=0)
+    arguments.add_argument("--http-port", type=int, default=0)
+    options = arguments.parse_args()
+
+    service = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=[("grpc.so_reuseport", 0)])
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(TraceService(), service)
+    grpc_port = service.add_insecure_port(f"127.0.0.1:{options.grpc_port}")
+    http = Server(("127.0.0.1", options.http_port), Traces)
+    service.start()
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    say({"grpc": grpc_port, "http": http.server_address[1]})
+
+    # Ends when the test that started it does.
+    for line in sys.stdin:
+        cue = json.loads(line)
+        if cue["answer"] != "as before":
+            CUE.set(cue)
+        say({"cued": cue["answer"]})
+    service.stop(grace=None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+//! The independent decoder: `decoder.py`, a receiver on OpenTelemetry's own generated messages, which fails on cue.
+
+use crate::child::Child;
+use crate::peers::{self, Endpoint, Protocol};
+use crate::span::{Attributes, Span};
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+/// A running receiver. Killed when it goes out of scope.
+pub struct Decoder {
+    child: RefCell<Child>,
+    ports: [u16; 2],
+    /// How many exports were taken.
+    taken: Cell<usize>,
+    /// How many cues were given.
+    cued: Cell<usize>,
+}
+
+/// One export request, decoded.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// Its headers or metadata, names in lower case.
+    pub headers: Attributes,
+    /// How it was answered.
+    pub answer: String,
+    /// What it held.
+    pub spans: Vec<Span>,
+}
+
+/// How export requests are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cue {
+    /// Taken.
+    Accept,
+    /// Taken, but for so many spans.
+    Partial(u32),
+    /// 503, or UNAVAILABLE.
+    Unavailable,
+    /// 429, or RESOURCE_EXHAUSTED, with so many seconds to wait.
+    Throttled(u32),
+    /// 400, or INVALID_ARGUMENT.
+    Refused,
+    /// 413, or RESOURCE_EXHAUSTED without a time to wait.
+    TooLarge,
+    /// No answer for so many seconds.
+    Silent(u32),
+}
+
+impl Decoder {
+    /// Starts it on two free ports. None when it is not installed.
+    pub fn start() -> Option<Self> {
+        Self::start_on([0, 0])
+    }
+
+    /// Starts it on the ports of one that was there before: a backend that comes back.
+    pub fn start_on(ports: [u16; 2]) -> Option<Self> {
+        let mut command = Command::new(peers::python()?);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/decoder.py"));
+        command.args(["--grpc-port", &ports[0].to_string(), "--http-port", &ports[1].to_string()]);
+        let mut child = Child::start("decoder.py", command);
+        let ports = child.wait_for("ports", |lines| {
+            let first = parse(lines.first()?)?;
+            Some([port(&first["grpc"])?, port(&first["http"])?])
+        });
+        Some(Self { child: RefCell::new(child), ports, taken: Cell::new(0), cued: Cell::new(0) })
+    }
+
+    /// Its gRPC port and its HTTP port.
+    pub fn ports(&self) -> [u16; 2] {
+        self.ports
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self, protocol: Protocol) -> Endpoint {
+        let [grpc, http] = self.ports;
+        Endpoint::local(protocol, if protocol == Protocol::Grpc { grpc } else { http })
+    }
+
+    /// Answers the next `times` requests so, and from then on as before.
+    pub fn answer_next(&self, times: u32, cue: Cue) {
+        self.cue(times, cue);
+    }
+
+    /// Answers every request so from now on.
+    pub fn answer(&self, cue: Cue) {
+        self.cue(0, cue);
+    }
+
+    fn cue(&self, times: u32, cue: Cue) {
+        self.command(&cue.command(times));
+    }
+
+    /// Sends a command and waits for its confirmation: whatever the decoder said before has then been read too.
+    fn command(&self, command: &Value) {
+        let mut child = self.child.borrow_mut();
+        writeln!(child.stdin(), "{command}").expect("the decoder listens to its cues");
+        self.cued.set(self.cued.get() + 1);
+        let cued = self.cued.get();
+        child.wait_for("confirmation", |lines| {
+            let confirmed = lines.iter().filter_map(parse).filter(|line| line.get("cued").is_some());
+            (confirmed.count() >= cued).then_some(())
+        });
+    }
+
+    /// The next request, waited for if need be. Each is handed out once.
+    pub fn take_export(&self) -> Export {
+        let taken = self.taken.get();
+        self.taken.set(taken + 1);
+        self.child.borrow_mut().wait_for("export request", |lines| exports(lines).nth(taken))
+    }
+
+    /// Every request so far, handed out or not.
+    pub fn exports(&self) -> Vec<Export> {
+        self.command(&json!({"answer": "as before"}));
+        exports(&self.child.borrow().lines()).collect()
+    }
+}
+
+impl Cue {
+    fn command(self, times: u32) -> Value {
+        match self {
+            Self::Accept => json!({"answer": "accept", "times": times}),
+            Self::Partial(rejected) => json!({"answer": "partial", "times": times, "rejected": rejected}),
+            Self::Unavailable => json!({"answer": "unavailable", "times": times}),
+            Self::Throttled(seconds) => json!({"answer": "throttled", "times": times, "retry_after": seconds}),
+            Self::Refused => json!({"answer": "refused", "times": times}),
+            Self::TooLarge => json!({"answer": "too_large", "times": times}),
+            Self::Silent(seconds) => json!({"answer": "silent", "times": times, "seconds": seconds}),
+        }
+    }
+}
+
+fn exports(lines: &[String]) -> impl Iterator<Item = Export> {
+    lines.iter().filter_map(parse).filter_map(|line| {
+        let spans = line["spans"].as_array()?.iter().map(Span::of_decoder).collect();
+        let headers = line["headers"].as_object()?.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Some(Export { headers, answer: line["answer"].as_str()?.to_owned(), spans })
+    })
+}
+
+fn parse(line: impl AsRef<str>) -> Option<Value> {
+    serde_json::from_str(line.as_ref()).ok()
+}
+
+fn port(value: &Value) -> Option<u16> {
+    value.as_u64().and_then(|port| u16::try_from(port).ok())
+}

@@ -1,0 +1,41 @@
+//! What end-to-end tests are told with: the real program, real peers, and guests that misbehave on command.
+//!
+//! ```no_run
+//! use callspan_tests::{Decoder, Protocol, Service, records};
+//!
+//! let Some(backend) = Decoder::start() else { return };
+//! let service = Service::new().export_to(backend.endpoint(Protocol::Grpc)).start();
+//! assert_eq!(service.push(records::SEED).status, 200);
+//! assert_eq!(backend.take_export().spans.len(), 2);
+//! ```
+//!
+//! Everything started here is a process of its own, on a port of its own, and is killed when it goes out of scope.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a harness fails the test it is used by, on the spot"
+)]
+
+mod binary;
+mod child;
+mod command;
+mod decoder;
+mod http;
+mod peers;
+mod rotel;
+mod service;
+mod span;
+
+pub mod guests;
+pub mod records;
+
+pub use command::{Callspan, Finished, Running};
+pub use decoder::{Cue, Decoder, Export};
+pub use http::{Reply, Request};
+pub use peers::{Endpoint, Protocol};
+pub use rotel::Rotel;
+pub use service::Service;
+pub use span::{Attributes, Event, Link, Span, attribute, only};

@@ -1,0 +1,76 @@
+//! Where real peers are installed, what a test does without them, and how callspan is told of them.
+
+use std::env;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+/// How spans travel, by the names of `OTEL_EXPORTER_OTLP_PROTOCOL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// OTLP/gRPC.
+    Grpc,
+    /// OTLP/HTTP with protobuf bodies.
+    Http,
+}
+
+/// A backend, as the standard variables describe one.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// `http://127.0.0.1:4317`
+    pub url: String,
+    /// What it speaks.
+    pub protocol: Protocol,
+}
+
+impl Endpoint {
+    /// What speaks `protocol` on this port of this machine.
+    pub fn local(protocol: Protocol, port: u16) -> Self {
+        Self { url: format!("http://127.0.0.1:{port}"), protocol }
+    }
+
+    /// A port on which nobody listens.
+    pub fn nobody(protocol: Protocol) -> Self {
+        Self::local(protocol, free_port())
+    }
+}
+
+impl Protocol {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http/protobuf",
+        }
+    }
+}
+
+/// The python of `.venv`, which holds the peers. None skips the test, loudly; where nothing may be skipped, it fails.
+pub(crate) fn python() -> Option<PathBuf> {
+    installed("python", Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python"))
+}
+
+/// A program that comes in a package for that python.
+pub(crate) fn packaged(program: &str) -> Option<PathBuf> {
+    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/lib");
+    let pythons = std::fs::read_dir(&lib).into_iter().flatten().flatten();
+    let found = pythons.map(|python| python.path().join("site-packages").join(program)).find(|path| path.is_file());
+    installed(program, found.unwrap_or_else(|| lib.join(program)))
+}
+
+fn installed(what: &str, path: PathBuf) -> Option<PathBuf> {
+    if path.is_file() {
+        return Some(path);
+    }
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let message = format!("{what} is not installed (no {}), `make setup` installs it", path.display());
+    assert!(env::var_os("CALLSPAN_CI").is_none(), "{message}");
+    // Past the test runner's capture, which would swallow it.
+    let _told = writeln!(std::io::stderr(), "SKIPPED {test}: {message}");
+    None
+}
+
+/// A port that was free a moment ago, for peers that cannot say which one they got.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("this machine has a free port");
+    listener.local_addr().expect("a listener has an address").port()
+}
