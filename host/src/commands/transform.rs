@@ -52,6 +52,12 @@ struct Refusal<'r> {
     rejection: &'r Rejection,
 }
 
+/// A thread that maps one batch at a time.
+struct Mapper {
+    batches: SyncSender<Vec<Item>>,
+    lines: Receiver<anyhow::Result<Lines>>,
+}
+
 /// A batch's lines, ready to be written: those for the standard output, and those for the standard error.
 type Lines = (Vec<u8>, Vec<u8>);
 
@@ -70,7 +76,10 @@ pub(super) fn run(arguments: args::Transform) -> Result<Verdict, Failure> {
     let (sender, receiver) = sync_channel(threads * BATCH_RECORDS_MAX);
     thread::scope(|scope| {
         let reading = scope.spawn(|| read_all(&arguments.files, sender));
-        let mapped = map_all(receiver, threads, &plugin, &writer, &progress);
+        let mappers: Vec<Mapper> = (0..threads).map(|_| Mapper::start(scope, &plugin, &writer)).collect();
+        let mapped = map_all(&receiver, &mappers, &progress);
+        // The threads end when nobody sends to them and nobody receives from them.
+        drop((mappers, receiver));
         progress.finish_and_clear();
         match reading.join() {
             // Records that were read are answered even where a later file cannot be read.
@@ -110,22 +119,17 @@ fn open_file(path: &Path) -> io::Result<Box<dyn io::BufRead>> {
     open(source)
 }
 
-fn map_all(
-    items: Receiver<Item>,
-    threads: usize,
-    plugin: &Plugin,
-    writer: &LineWriter,
-    progress: &ProgressBar,
-) -> Result<Verdict, Failure> {
+fn map_all(items: &Receiver<Item>, mappers: &[Mapper], progress: &ProgressBar) -> Result<Verdict, Failure> {
     let mut stdout = BufWriter::new(io::stdout().lock());
     let mut verdict = Verdict::Good;
     loop {
-        let batches = round(&items, threads);
+        let batches = round(items, mappers.len());
         if batches.is_empty() {
             return or_reader_gone(stdout.flush()).map(|()| verdict);
         }
         progress.inc(batches.iter().map(|batch| batch.len() as u64).sum());
-        for (traces, refusals) in map_round(&batches, plugin, writer)? {
+        for lines in map_round(batches, mappers) {
+            let (traces, refusals) = lines?;
             if !refusals.is_empty() {
                 verdict = Verdict::SomeRefused;
             }
@@ -161,20 +165,30 @@ fn round(items: &Receiver<Item>, threads: usize) -> Vec<Vec<Item>> {
     batches
 }
 
-fn map_round(batches: &[Vec<Item>], plugin: &Plugin, writer: &LineWriter) -> Result<Vec<Lines>, Failure> {
-    let mapped: Vec<anyhow::Result<Lines>> = match batches {
-        [batch] => vec![map(batch, plugin, writer)],
-        batches => thread::scope(|scope| {
-            let threads: Vec<_> = batches.iter().map(|batch| scope.spawn(|| map(batch, plugin, writer))).collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread that maps records panicked")))
-                })
-                .collect()
-        }),
-    };
-    Ok(mapped.into_iter().collect::<anyhow::Result<_>>()?)
+/// The lines of each batch, in order. A round has no more batches than there are mappers.
+fn map_round(batches: Vec<Vec<Item>>, mappers: &[Mapper]) -> impl Iterator<Item = anyhow::Result<Lines>> {
+    let busy = batches.len();
+    let handed_over: Vec<_> = mappers.iter().zip(batches).map(|(mapper, batch)| mapper.batches.send(batch)).collect();
+    mappers.iter().take(busy).zip(handed_over).map(|(mapper, handed_over)| {
+        let lines = handed_over.ok().and_then(|()| mapper.lines.recv().ok());
+        lines.unwrap_or_else(|| Err(anyhow::anyhow!("a thread that maps records panicked")))
+    })
+}
+
+impl Mapper {
+    /// Starts a thread that ends when this is gone.
+    fn start<'s>(scope: &'s thread::Scope<'s, '_>, plugin: &'s Plugin, writer: &'s LineWriter) -> Self {
+        let (batches, to_map) = sync_channel::<Vec<Item>>(1);
+        let (mapped, lines) = sync_channel(1);
+        scope.spawn(move || {
+            for batch in to_map {
+                if mapped.send(map(&batch, plugin, writer)).is_err() {
+                    return;
+                }
+            }
+        });
+        Mapper { batches, lines }
+    }
 }
 
 fn map(batch: &[Item], plugin: &Plugin, writer: &LineWriter) -> anyhow::Result<Lines> {
