@@ -45,6 +45,8 @@ impl FrontToBack {
 #[expect(unsafe_code, reason = "an allocator cannot be written without")]
 // SAFETY: every block lies behind the one before it, in memory that was grown for it.
 unsafe impl GlobalAlloc for FrontToBack {
+    // Compiling it into each of hundreds of places would lengthen every cold start.
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if self.end.get() == 0 {
             // What lies in the memory already is the program's own.
@@ -62,6 +64,7 @@ unsafe impl GlobalAlloc for FrontToBack {
 
     unsafe fn dealloc(&self, _pointer: *mut u8, _layout: Layout) {}
 
+    #[inline(never)]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let start = pointer as usize;
         // The last block is resized where it lies, and so is any block that shrinks.

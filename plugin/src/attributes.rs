@@ -13,16 +13,8 @@ macro_rules! attributes {
         #[expect(clippy::enum_variant_names, reason = "IvrKey names the attribute of a key the caller pressed")]
         pub(crate) enum Key { $($name,)* }
 
-        /// The table, as the description of the plugin states it.
-        pub(crate) fn definitions() -> Vec<AttributeDefinition> {
-            vec![$(AttributeDefinition {
-                key: $key.to_owned(),
-                value_type: $value_type.to_owned(),
-                sensitivity: $sensitivity.to_owned(),
-                brief: $brief.to_owned(),
-                examples: vec![$($example.to_owned()),*],
-            },)*]
-        }
+        /// The table: key, type, sensitivity, brief, examples.
+        const TABLE: &[(&str, &str, &str, &str, &[&str])] = &[$(($key, $value_type, $sensitivity, $brief, &[$($example),*]),)*];
     };
 }
 
@@ -108,6 +100,21 @@ attributes! {
     Leg = "tccc.leg", "text", "none", "Whose phone it was: agent or customer.", ["agent"];
     IvrKey = "tccc.ivr.key", "text", "keypad", "The key the caller pressed at this moment.", ["1"];
     IvrLabel = "tccc.ivr.label", "text", "none", "What that key stands for.", ["sales"];
+}
+
+/// The table, as the description of the plugin states it.
+pub(crate) fn definitions() -> Vec<AttributeDefinition> {
+    let definition = |(key, value_type, sensitivity, brief, examples): &(&str, &str, &str, &str, &[&str])| {
+        let examples = examples.iter().map(|example| (*example).to_owned()).collect();
+        AttributeDefinition {
+            key: (*key).to_owned(),
+            value_type: (*value_type).to_owned(),
+            sensitivity: (*sensitivity).to_owned(),
+            brief: (*brief).to_owned(),
+            examples,
+        }
+    };
+    TABLE.iter().map(definition).collect()
 }
 
 /// A list of attributes in the making. What is absent is left out.
