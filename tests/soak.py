@@ -43,8 +43,9 @@ def count_lines(pipe, counter):
 
 
 def resident_kb(process_id):
+    """None for a process that has just ended."""
     status = pathlib.Path(f"/proc/{process_id}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), None)
 
 
 def main():
@@ -68,10 +69,10 @@ def main():
 
     tenth, samples = options.records // 10, []
     while callspan.poll() is None:
-        done = traces[0] + refusals[0]
-        if done >= tenth * (len(samples) + 1) and len(samples) < 10:
-            samples.append(resident_kb(callspan.pid))
-            print(f"{done:>10,} records  {samples[-1]:>8,} kB", flush=True)
+        done, resident = traces[0] + refusals[0], resident_kb(callspan.pid)
+        if resident and done >= tenth * (len(samples) + 1) - tenth // 50:
+            samples.append(resident)
+            print(f"{done:>10,} records  {resident:>8,} kB", flush=True)
         time.sleep(0.01)
     for thread in threads:
         thread.join()

@@ -1,10 +1,19 @@
 //! What callspan says of itself: log lines on the standard error. `CALLSPAN_LOG` says which, in the words of
 //! `tracing-subscriber`'s `EnvFilter`.
 
-use crate::args::LogFormat;
+use clap::ValueEnum;
 use std::io;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object on each line.
+    Json,
+}
 
 /// Starts logging, with everything from `info` on.
 pub fn init_logs(format: LogFormat) {

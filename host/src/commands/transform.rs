@@ -64,7 +64,7 @@ type Lines = (Vec<u8>, Vec<u8>);
 pub(super) fn run(arguments: args::Transform) -> Result<Verdict, Failure> {
     // The standard error belongs to refusals: logs are only added when they are asked for.
     if variable("CALLSPAN_LOG").is_some() {
-        telemetry::init_logs(args::LogFormat::Json);
+        telemetry::init_logs(telemetry::LogFormat::Json);
     }
     let config = read_config(arguments.mapping.config.as_deref())?;
     let (source, settings) = config.plan_transform(&arguments.mapping.overrides(None), variable)?;

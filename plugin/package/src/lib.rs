@@ -15,12 +15,10 @@ mod component;
 mod environment;
 mod toolchain;
 
-pub use component::wrap;
-pub use toolchain::Toolchain;
-
 use anyhow::{Context as _, Result, ensure};
 use std::env;
 use std::path::{Path, PathBuf};
+use toolchain::Toolchain;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -79,7 +77,7 @@ impl Guest {
         let toolchain = Toolchain::choose()?;
         let module = self.compile(toolchain, &target_dir()?)?;
         let module = std::fs::read(&module).with_context(|| format!("failed to read {}", module.display()))?;
-        wrap(&module).with_context(|| format!("failed to make a component of {}", self.library))
+        component::wrap(&module).with_context(|| format!("failed to make a component of {}", self.library))
     }
 
     fn compile(&self, toolchain: Toolchain, target_dir: &Path) -> Result<PathBuf> {

@@ -18,7 +18,7 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
 /// A way to compile for WebAssembly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Toolchain {
+pub(crate) enum Toolchain {
     /// The active toolchain, which has the target's standard library.
     Rustup,
     /// Debian's compiler, with the standard library built from Debian's sources.
@@ -27,11 +27,8 @@ pub enum Toolchain {
 
 impl Toolchain {
     /// The one `CALLSPAN_GUEST_TOOLCHAIN` names, else the first one this machine has. Warns when it is not the ordinary
-    /// one.
-    ///
-    /// # Errors
-    /// When there is none, or the variable names something else.
-    pub fn choose() -> Result<Self> {
+    /// one. Fails when there is none, or the variable names something else.
+    pub(crate) fn choose() -> Result<Self> {
         let toolchain = match env::var(OVERRIDE).as_deref() {
             Ok("rustup") => Self::Rustup,
             Ok("debian") => Self::Debian,
