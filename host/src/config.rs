@@ -432,6 +432,17 @@ sinks: { jaeger: { type: opentelemetry, inputs: [calls], endpoint: 'http://jaege
         assert_eq!(plan.settings.resource.len(), 1);
     }
 
+    /// The example in the documentation says what the defaults are, and adds one resource attribute.
+    #[test]
+    fn the_example_states_the_defaults() {
+        let plan = plan(include_str!("../../examples/callspan.yaml"), &[]).expect("nothing is wrong with it");
+        let default = Settings::default();
+        assert_eq!((plan.address, plan.path.as_str(), plan.source), (ADDRESS_DEFAULT, "/", Source::Builtin));
+        assert_eq!(format!("{:?}", plan.settings.policy), format!("{:?}", default.policy));
+        assert_eq!(callspan_tccc::Options::parse(&plan.settings.options), Ok(callspan_tccc::Options::default()));
+        assert_eq!(plan.settings.resource.len(), 1);
+    }
+
     #[test]
     fn everything_wrong_is_reported_at_once() {
         let text = "
