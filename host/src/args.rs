@@ -32,7 +32,8 @@ pub enum Command {
     ///
     /// The input is a JSON object, an array of objects, or NDJSON, told apart by content, each also gzipped. Traces go
     /// to the standard output in the order of the records. A record that is refused is a JSON line on the standard
-    /// error, with its index over the whole input, class, code, path and message; the exit code is then 1.
+    /// error: its index over the whole input, the line on which it begins, class, code, path and message, where
+    /// positions count from the record's own beginning; the exit code is then 1.
     Transform(Transform),
     /// Show what a plugin says it can emit.
     Inspect(Inspect),

@@ -18,6 +18,10 @@ pub enum LoadError {
     Read { path: PathBuf, error: io::Error },
     #[error("load plugin {plugin}: it has {bytes} bytes, more than the limit of {limit}")]
     TooLarge { plugin: String, bytes: usize, limit: usize },
+    #[error(
+        "load plugin {plugin}: it is not WebAssembly; a plugin is a component, as `wasm-tools component new` or a guest SDK makes it"
+    )]
+    NotWebAssembly { plugin: String },
     #[error("load plugin {plugin}: it is not a WebAssembly component: {error:#}")]
     NotAComponent { plugin: String, error: wasmtime::Error },
     #[error("load plugin {plugin}: it asks for {}, but a plugin may import nothing; build it without WASI (for Rust: wasm32-unknown-unknown)", imports.join(", "))]
