@@ -1,5 +1,5 @@
-//! The loop that moves records from the queue to the backend: take a batch, transform it, export the traces, settle every
-//! record. What happens on each failure is decided here and nowhere else.
+//! The loop that moves records from the queue to the backend: take a batch, transform it, export the traces, settle
+//! every record. What happens on each failure is decided here and nowhere else.
 //!
 //! | what happened | what becomes of the record |
 //! |---|---|

@@ -6,12 +6,14 @@
 //!                          └──── halved, if too large ┘
 //! ```
 //!
-//! Traces become messages of the protocol (`request`), are brought together into requests that a receiver takes (`batch`), and are sent over gRPC or HTTP
-//! to an `endpoint`. The backend's answer is sorted by what is to be done about it (`outcome`): a request that is too large is halved at once, anything else
-//! is left to the caller. Nothing here waits and tries again; how long a caller should wait is counted by `retry`. Instead of a backend there may be a
+//! Traces become messages of the protocol (`request`), are brought together into requests that a receiver takes
+//! (`batch`), and are sent over gRPC or HTTP to an `endpoint`. The backend's answer is sorted by what is to be done
+//! about it (`outcome`): a request that is too large is halved at once, anything else is left to the caller. Nothing
+//! here waits and tries again; how long a caller should wait is counted by `retry`. Instead of a backend there may be a
 //! `console`, on which each trace is drawn.
 //!
-//! The client is our own, since OpenTelemetry's hides partial success, the classes of errors and the delays that backends ask for.
+//! The client is our own, since OpenTelemetry's hides partial success, the classes of errors and the delays that
+//! backends ask for.
 
 mod batch;
 mod console;
@@ -103,13 +105,15 @@ impl Exporter {
         Self { sink, scope, request_bytes_max: REQUEST_BYTES_MAX_DEFAULT, rejected_spans: AtomicU64::new(0) }
     }
 
-    /// The largest request to send, in bytes before compression. A trace that is larger all by itself is sent all the same.
+    /// The largest request to send, in bytes before compression. A trace that is larger all by itself is sent all the
+    /// same.
     #[must_use]
     pub fn with_request_bytes_max(self, request_bytes_max: usize) -> Self {
         Self { request_bytes_max, ..self }
     }
 
-    /// Spans that a backend left out of requests that it otherwise took. They are lost: the specification forbids sending them again.
+    /// Spans that a backend left out of requests that it otherwise took. They are lost: the specification forbids
+    /// sending them again.
     #[must_use]
     pub fn rejected_spans(&self) -> u64 {
         self.rejected_spans.load(Ordering::Relaxed)

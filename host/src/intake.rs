@@ -6,9 +6,10 @@
 //!        ◀───────── reply ◀──── settlement ───────┘
 //! ```
 //!
-//! `serve` keeps the connections, `receive` sees to one request: its `body` is read and inflated, `split` finds the records in it, and each goes into the
-//! queue by itself. The answer waits for all of them, since a sender forgets what was answered with 200. Whatever else is answered is an error in JSON with
-//! a message that helps, and no message quotes a record.
+//! `serve` keeps the connections, `receive` sees to one request: its `body` is read and inflated, `split` finds the
+//! records in it, and each goes into the queue by itself. The answer waits for all of them, since a sender forgets what
+//! was answered with 200. Whatever else is answered is an error in JSON with a message that helps, and no message
+//! quotes a record.
 
 mod body;
 mod counters;
@@ -80,6 +81,7 @@ impl Append for MemoryQueue {
 /// The service that puts what it is sent into the queue.
 pub fn router<Q: Append>(queue: Arc<Q>, settings: Settings, counters: Arc<Counters>) -> Router {
     let intake = receive::Intake { queue, settings, counters };
-    // The one path is compared by the handler, so that any path can be configured, whatever a router would read into it.
+    // The one path is compared by the handler, so that any path can be configured, whatever a router would read into
+    // it.
     Router::new().fallback(receive::receive::<Q>).with_state(Arc::new(intake))
 }

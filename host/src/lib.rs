@@ -9,9 +9,9 @@
 //!                                          transform (component)
 //! ```
 //!
-//! Records go one way. `intake` appends them to the `queue` and waits for what becomes of them; `delivery`, the one loop,
-//! takes them out, has `transform` map them, has `export` send the traces, and settles every record. No stage knows
-//! its neighbours but through the queue's and the spans' types: `service` builds them and joins them.
+//! Records go one way. `intake` appends them to the `queue` and waits for what becomes of them; `delivery`, the one
+//! loop, takes them out, has `transform` map them, has `export` send the traces, and settles every record. No stage
+//! knows its neighbours but through the queue's and the spans' types: `service` builds them and joins them.
 //!
 //! Each module may use what stands to its right, never what stands to its left:
 //!

@@ -1,8 +1,9 @@
 //! Where a record waits between intake and delivery.
 //!
-//! The queue is shaped by outcomes: `append` takes a record in, a consumer takes batches out, and every record taken out is answered exactly once: acknowledged, to be retried after a while, or rejected for
-//! good. This first form lives in memory and acknowledges on delivery: whoever appended a record holds a [`Receipt`] and learns from it what became of the record, so nothing is promised to a sender that a
-//! crash could break.
+//! The queue is shaped by outcomes: `append` takes a record in, a consumer takes batches out, and every record taken
+//! out is answered exactly once: acknowledged, to be retried after a while, or rejected for good. This first form lives
+//! in memory and acknowledges on delivery: whoever appended a record holds a [`Receipt`] and learns from it what became
+//! of the record, so nothing is promised to a sender that a crash could break.
 
 mod memory;
 

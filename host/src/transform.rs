@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Nothing a plugin does can harm more than the record it was given: it computes in a sandbox without imports, and when
-//! a batch fails its records are run one by one, so that only the guilty one is refused. Nothing it returns is believed:
-//! every index, order and length is checked before a span leaves this stage.
+//! a batch fails its records are run one by one, so that only the guilty one is refused. Nothing it returns is
+//! believed: every index, order and length is checked before a span leaves this stage.
 //!
 //! The stage does not know where records come from, nor where spans go.
 
@@ -84,7 +84,8 @@ impl Plugin {
         }
     }
 
-    /// Runs one record by itself. An overrun may be the machine's fault, so a record is condemned for it only after two.
+    /// Runs one record by itself. An overrun may be the machine's fault, so a record is condemned for it only after
+    /// two.
     fn transform_alone(&self, record: &Record) -> Outcome {
         let alone = || self.call(std::slice::from_ref(record));
         let result = match alone() {

@@ -1,8 +1,8 @@
 //! The allocator of the component: takes memory from the front to the back and gives none back.
 //!
-//! An instance lives for one batch, and most of what is allocated is the result, which lives as long as the instance; to
-//! manage the rest would cost more than it saves. A batch that needs more memory than the host allows is run again record
-//! by record, each with a memory of its own.
+//! An instance lives for one batch, and most of what is allocated is the result, which lives as long as the instance;
+//! to manage the rest would cost more than it saves. A batch that needs more memory than the host allows is run again
+//! record by record, each with a memory of its own.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;

@@ -64,7 +64,8 @@ impl Mapping {
         }
     }
 
-    /// Reads one record without mapping it, and says whether it could be read: so that the reading can be measured alone.
+    /// Reads one record without mapping it, and says whether it could be read: so that the reading can be measured
+    /// alone.
     #[doc(hidden)]
     pub fn reads(&self, body: &[u8]) -> bool {
         let arena = Bump::new();

@@ -1,5 +1,5 @@
-//! `callspan demo`: the service with a console for a backend, fed with example calls through its own front door. It stays
-//! up for the reader's own.
+//! `callspan demo`: the service with a console for a backend, fed with example calls through its own front door. It
+//! stays up for the reader's own.
 
 use super::{Failure, Verdict, loader, variable};
 use crate::args::Demo;

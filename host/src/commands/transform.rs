@@ -140,7 +140,8 @@ fn map_all(items: &Receiver<Item>, mappers: &[Mapper], progress: &ProgressBar) -
             }
             or_reader_gone(written)?;
         }
-        // Whoever waits at the other end of a pipe gets what there is. A reader that has gone is noticed at the next write.
+        // Whoever waits at the other end of a pipe gets what there is. A reader that has gone is noticed at the next
+        // write.
         or_reader_gone(stdout.flush())?;
     }
 }

@@ -1,4 +1,5 @@
-//! Traces on their way in one request, each still apart from the others, so that a batch that a backend finds too large can be halved. A trace is never split.
+//! Traces on their way in one request, each still apart from the others, so that a batch that a backend finds too large
+//! can be halved. A trace is never split.
 
 use super::request::{Scope, joined, resource_spans};
 use crate::span::Trace;
@@ -6,8 +7,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message;
 
-/// The size that a gRPC receiver takes unless told otherwise, counted in protocol buffers. JSON is about twice as long, and receivers of it take several
-/// times as much.
+/// The size that a gRPC receiver takes unless told otherwise, counted in protocol buffers. JSON is about twice as long,
+/// and receivers of it take several times as much.
 pub const REQUEST_BYTES_MAX_DEFAULT: usize = 4 * 1024 * 1024;
 
 /// At least one trace.
@@ -23,8 +24,8 @@ struct Part {
     bytes: usize,
 }
 
-/// Divides traces, in their order, into batches whose requests are not larger than the limit. A trace that is larger all by itself gets a batch of its own:
-/// the limit is a guess about the backend, and only the backend can refuse.
+/// Divides traces, in their order, into batches whose requests are not larger than the limit. A trace that is larger
+/// all by itself gets a batch of its own: the limit is a guess about the backend, and only the backend can refuse.
 pub(super) fn batches(traces: Vec<Trace>, scope: &Scope, request_bytes_max: usize) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut bytes = 0;

@@ -51,8 +51,8 @@ impl Default for Style {
     }
 }
 
-/// The picture, each line ended by a line break. Nothing of the trace reaches it raw: control characters and those that change the direction of text are
-/// written as their escapes.
+/// The picture, each line ended by a line break. Nothing of the trace reaches it raw: control characters and those that
+/// change the direction of text are written as their escapes.
 #[must_use]
 pub fn waterfall(trace: &Trace, style: Style) -> String {
     let width = style.width.max(WIDTH_MIN);

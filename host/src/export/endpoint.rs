@@ -1,5 +1,6 @@
-//! Where traces go: address, protocol, headers and timeout, also from the standard `OTEL_EXPORTER_OTLP_*` variables (OpenTelemetry specification,
-//! "OpenTelemetry Protocol Exporter"). What is wrong is told all at once and by the variable's name; a header's value is never shown.
+//! Where traces go: address, protocol, headers and timeout, also from the standard `OTEL_EXPORTER_OTLP_*` variables
+//! (OpenTelemetry specification, "OpenTelemetry Protocol Exporter"). What is wrong is told all at once and by the
+//! variable's name; a header's value is never shown.
 
 mod environment;
 
@@ -69,7 +70,8 @@ impl Endpoint {
         let environment = Environment::new(&variable);
         let mut unusable = Vec::new();
         let mut keep = |error| unusable.push(error);
-        // Where the protocol is not known, the others are held against the one that allows more, so that one mistake is not told twice.
+        // Where the protocol is not known, the others are held against the one that allows more, so that one mistake is
+        // not told twice.
         let protocol = environment.protocol().map_err(&mut keep).unwrap_or(Protocol::HttpProtobuf);
         let url = environment.url(protocol).map_err(&mut keep).ok();
         let headers = environment.headers(protocol).map_err(&mut keep).unwrap_or_default();

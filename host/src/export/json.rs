@@ -1,8 +1,8 @@
-//! The OTLP/JSON text of a request, on one line (OTLP specification, "JSON Protobuf Encoding"): identifiers in hexadecimal, enumerations as numbers,
-//! 64-bit integers as text, and default values left out.
+//! The OTLP/JSON text of a request, on one line (OTLP specification, "JSON Protobuf Encoding"): identifiers in
+//! hexadecimal, enumerations as numbers, 64-bit integers as text, and default values left out.
 //!
-//! The `serde` support of `opentelemetry-proto` is not used for writing: it turns a double that is not finite into `null`, where the encoding wants text,
-//! and it writes every empty field.
+//! The `serde` support of `opentelemetry-proto` is not used for writing: it turns a double that is not finite into
+//! `null`, where the encoding wants text, and it writes every empty field.
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -137,7 +137,8 @@ impl Written for KeyValue {
     }
 }
 
-/// Key-value lists, bytes and references into a string table are never made here, and would be written as the empty value.
+/// Key-value lists, bytes and references into a string table are never made here, and would be written as the empty
+/// value.
 impl Written for AnyValue {
     fn write<M: SerializeMap>(&self, object: &mut Object<M>) -> Result<(), M::Error> {
         match &self.value {

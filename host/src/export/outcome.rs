@@ -13,7 +13,8 @@ use tonic::Code;
 /// What became of one trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The backend has it. Spans that it left out of a partial success count as accepted: the specification forbids sending them again.
+    /// The backend has it. Spans that it left out of a partial success count as accepted: the specification forbids
+    /// sending them again.
     Accepted,
     /// Not now: the backend cannot be reached, or asks for patience.
     Retry {

@@ -1,4 +1,5 @@
-//! A backend's words, made fit to be shown: short, without control characters, and without the values of our own headers should it echo them.
+//! A backend's words, made fit to be shown: short, without control characters, and without the values of our own
+//! headers should it echo them.
 
 use reqwest::header::HeaderMap;
 use std::cmp::Reverse;

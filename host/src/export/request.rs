@@ -1,4 +1,5 @@
-//! Traces in the protocol's own messages. Deterministic: equal traces make equal requests, and nothing is taken from a clock.
+//! Traces in the protocol's own messages. Deterministic: equal traces make equal requests, and nothing is taken from a
+//! clock.
 
 use crate::span::{Attribute, Event, Kind, Link, Span, Status, Trace, TraceId, Value};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -21,7 +22,8 @@ pub struct Scope {
     pub schema_url: Option<String>,
 }
 
-/// One request with all spans of these traces. Spans of equal resources share one `ResourceSpans`, in the order in which the resources first appear.
+/// One request with all spans of these traces. Spans of equal resources share one `ResourceSpans`, in the order in
+/// which the resources first appear.
 #[must_use]
 pub fn request(traces: Vec<Trace>, scope: &Scope) -> ExportTraceServiceRequest {
     joined(traces.into_iter().flat_map(|trace| resource_spans(trace, scope)))

@@ -1,5 +1,5 @@
-//! How long to wait before the next attempt: exponential backoff with full jitter, and never shorter than a backend asked for.
-//! It only counts; whoever retries does the waiting.
+//! How long to wait before the next attempt: exponential backoff with full jitter, and never shorter than a backend
+//! asked for. It only counts; whoever retries does the waiting.
 
 use std::time::Duration;
 
@@ -40,7 +40,8 @@ impl Backoff {
         Self { settings, bound: settings.initial_delay.min(settings.max_delay), random: fastrand::Rng::with_seed(seed) }
     }
 
-    /// The time until the next attempt: somewhere up to a bound that doubles each time, but not before the backend wants to be asked again.
+    /// The time until the next attempt: somewhere up to a bound that doubles each time, but not before the backend
+    /// wants to be asked again.
     pub fn next_delay(&mut self, retry_after: Option<Duration>) -> Duration {
         let delay = self.bound.mul_f64(self.random.f64());
         self.bound = self.bound.saturating_mul(2).min(self.settings.max_delay);

@@ -1,5 +1,5 @@
-//! `google.rpc.Status` and the `RetryInfo` within it: what a gRPC error carries as details, and what an OTLP/HTTP error has as its body.
-//! Four small messages, declared here rather than brought in with another crate.
+//! `google.rpc.Status` and the `RetryInfo` within it: what a gRPC error carries as details, and what an OTLP/HTTP error
+//! has as its body. Four small messages, declared here rather than brought in with another crate.
 
 use prost::Message;
 use std::time::Duration;
@@ -41,7 +41,8 @@ struct WireDuration {
 }
 
 impl RpcStatus {
-    /// The delay that a `RetryInfo` among the details asks for. A `RetryInfo` without a delay, or with a negative one, asks for none: retry at once.
+    /// The delay that a `RetryInfo` among the details asks for. A `RetryInfo` without a delay, or with a negative one,
+    /// asks for none: retry at once.
     pub(super) fn retry_delay(&self) -> Option<Duration> {
         let any = self.details.iter().find(|any| any.type_url == RETRY_INFO)?;
         let delay = RetryInfo::decode(any.value.as_slice()).ok()?.retry_delay;

@@ -4,7 +4,8 @@ use super::refusal::Refusal;
 use crate::queue::Settlement;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Only ever counts up. Once all requests are answered, `records` is the sum of `acknowledged`, `to_be_retried`, `rejected` and `abandoned`.
+/// Only ever counts up. Once all requests are answered, `records` is the sum of `acknowledged`, `to_be_retried`,
+/// `rejected` and `abandoned`.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Counters {

@@ -85,7 +85,8 @@ impl<Q: Append> Intake<Q> {
         if records.is_empty() { Err(Refusal::NoRecord) } else { Ok(records) }
     }
 
-    /// Puts the records into the queue and waits for what becomes of them, also when there is not room for all: those within are on their way.
+    /// Puts the records into the queue and waits for what becomes of them, also when there is not room for all: those
+    /// within are on their way.
     async fn store(&self, records: Vec<Bytes>) -> Reply {
         let deadline = Instant::now() + self.settings.answer_timeout;
         let mut tally = Tally::of(records.len());
@@ -134,7 +135,8 @@ impl Action {
     }
 }
 
-/// The last parameter of that name: the vendor adds its own to those that the configured address has, and does so with a second question mark.
+/// The last parameter of that name: the vendor adds its own to those that the configured address has, and does so with
+/// a second question mark.
 fn parameter<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
     let parameters = uri.query()?.split(['&', '?']).rev();
     parameters

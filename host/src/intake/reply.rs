@@ -1,5 +1,5 @@
-//! What is answered: always JSON, `{"ErrCode":0,"ErrMsg":"ok"}` when all is well, else with the HTTP status as its `ErrCode`. The vendor looks at the code,
-//! everybody else at the status.
+//! What is answered: always JSON, `{"ErrCode":0,"ErrMsg":"ok"}` when all is well, else with the HTTP status as its
+//! `ErrCode`. The vendor looks at the code, everybody else at the status.
 
 use super::refusal::Refusal;
 use crate::queue::Settlement;
@@ -94,7 +94,8 @@ impl Tally {
         self.retry_after = self.retry_after.max(Some(delay));
     }
 
-    /// If anything is to be sent again, then the whole body: what is stored twice becomes the same trace. Only when all is settled are refusals told.
+    /// If anything is to be sent again, then the whole body: what is stored twice becomes the same trace. Only when all
+    /// is settled are refusals told.
     pub(super) fn reply(self) -> Reply {
         if let Some(delay) = self.retry_after {
             let mut reply = Reply::error(

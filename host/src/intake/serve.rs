@@ -34,7 +34,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Errors of accepting come in floods when there are no file descriptors left.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(500);
 
-/// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) until the shutdown is there, then answers the requests in flight and closes every connection.
+/// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) until the shutdown is there, then answers the requests in flight
+/// and closes every connection.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -142,8 +143,9 @@ impl Drop for InFlight {
     }
 }
 
-/// Ends when there has been no request in flight for that long. This one clock watches over a connection that says nothing, one that sends its headers byte
-/// by byte, and one that is kept open between requests, for HTTP/1.1 and HTTP/2 alike.
+/// Ends when there has been no request in flight for that long. This one clock watches over a connection that says
+/// nothing, one that sends its headers byte by byte, and one that is kept open between requests, for HTTP/1.1 and
+/// HTTP/2 alike.
 async fn idle_for(patience: Duration, requests: &mut watch::Receiver<usize>) {
     loop {
         let is_idle = *requests.borrow_and_update() == 0;

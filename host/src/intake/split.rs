@@ -1,12 +1,16 @@
-//! Finds the records in a stream of bytes: an array of records, one record on each line (NDJSON), or JSON documents over many lines. Which of them it is,
-//! is told by the content.
+//! Finds the records in a stream of bytes: an array of records, one record on each line (NDJSON), or JSON documents
+//! over many lines. Which of them it is, is told by the content.
 //!
-//! - A text that begins with `[` is an array, and each of its elements a record, whatever it is: the mapping refuses what is no object.
-//! - Else the first line decides. If it is a whole JSON value, or broken before its end, every line is a record, and a broken line costs no other.
-//! - If the first line only ends too early, it begins a document over many lines, which ends where its brackets close. But if that does not come out as JSON
-//!   and a later line is a whole object by itself, then these were lines after all, and the first one is torn.
+//! - A text that begins with `[` is an array, and each of its elements a record, whatever it is: the mapping refuses
+//!   what is no object.
+//! - Else the first line decides. If it is a whole JSON value, or broken before its end, every line is a record, and a
+//!   broken line costs no other.
+//! - If the first line only ends too early, it begins a document over many lines, which ends where its brackets close.
+//!   But if that does not come out as JSON and a later line is a whole object by itself, then these were lines after
+//!   all, and the first one is torn.
 //!
-//! After an array or a document the next text is looked at in the same way. A byte order mark and blank lines are passed over.
+//! After an array or a document the next text is looked at in the same way. A byte order mark and blank lines are
+//! passed over.
 //!
 //! Memory is flat: of a record that is larger than the limit only its place is kept, and the reading goes on behind it.
 
@@ -233,7 +237,8 @@ fn ends_too_early(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(text).is_err_and(|error| error.is_eof())
 }
 
-/// Whether a line after the first is an object by itself, one that says something and is not indented: in a document over many lines there is none.
+/// Whether a line after the first is an object by itself, one that says something and is not indented: in a document
+/// over many lines there is none.
 fn holds_lines(text: &[u8]) -> bool {
     let is_record = |line: &[u8]| {
         let has_member = line.strip_prefix(b"{").is_some_and(|inner| !trimmed(inner).starts_with(b"}"));

@@ -50,7 +50,8 @@ impl Cache {
         Cache { folder: None }
     }
 
-    /// Where the environment wants it: `CALLSPAN_CACHE_DIR` (empty for none), else `callspan` in the user's cache folder.
+    /// Where the environment wants it: `CALLSPAN_CACHE_DIR` (empty for none), else `callspan` in the user's cache
+    /// folder.
     pub fn from_environment(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let folder = match variable("CALLSPAN_CACHE_DIR") {

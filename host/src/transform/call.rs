@@ -112,7 +112,8 @@ fn failure(store: &Store<MemoryLimit>, error: wasmtime::Error, budget: Duration)
         Some(Trap::Interrupt) => CallError::Overrun { budget },
         _ if store.data().was_exceeded => CallError::Memory,
         Some(trap) => CallError::Trap(*trap),
-        // The host looks at what comes out only after it has been lifted: text that is not text, or more than the limit.
+        // The host looks at what comes out only after it has been lifted: text that is not text, or more than the
+        // limit.
         None => CallError::Output(error),
     }
 }

@@ -11,9 +11,9 @@
 //! | free-text | drop, leaving `<key>.length` in characters | hmac, plain |
 //! | keypad | mask: single keys plain, longer input as its length | plain, drop |
 //!
-//! `hmac` gives `v1:` and 32 hexadecimal digits: the first half of HMAC-SHA-256 over the class and the normalised value,
-//! so that two spellings of one number or mail address match, in whatever attribute they stand. While a key is being
-//! replaced, `<key>.previous` holds the same under the previous key, so that older traces can still be found.
+//! `hmac` gives `v1:` and 32 hexadecimal digits: the first half of HMAC-SHA-256 over the class and the normalised
+//! value, so that two spellings of one number or mail address match, in whatever attribute they stand. While a key is
+//! being replaced, `<key>.previous` holds the same under the previous key, so that older traces can still be found.
 
 use super::contract::{AttributeDefinition, Sensitivity};
 use crate::span::{Attribute, Value};
@@ -322,7 +322,8 @@ impl Policy {
         key.pseudonym(content.as_str(), &normalised)
     }
 
-    /// Without spaces and dashes, with `+` for a leading `00`; a national number gets the default country for its trunk prefix.
+    /// Without spaces and dashes, with `+` for a leading `00`; a national number gets the default country for its trunk
+    /// prefix.
     fn normalised_number(&self, text: &str) -> String {
         let compact: String = text
             .chars()

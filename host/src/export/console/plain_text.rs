@@ -18,7 +18,8 @@ pub(super) fn escaped(text: &str) -> String {
     })
 }
 
-/// Not harmless are control characters, line and paragraph separators, and the invisible ones that change the direction of text or join it.
+/// Not harmless are control characters, line and paragraph separators, and the invisible ones that change the direction
+/// of text or join it.
 fn is_harmless(character: char) -> bool {
     !character.is_control()
         && !matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
@@ -51,7 +52,8 @@ pub(super) fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(width_of(text))))
 }
 
-/// A length of time as people say it: `45 s`, `2 m 10 s`, `26 h 3 m`. A nanosecond is how a span of no length is written, so it counts as none.
+/// A length of time as people say it: `45 s`, `2 m 10 s`, `26 h 3 m`. A nanosecond is how a span of no length is
+/// written, so it counts as none.
 pub(super) fn human(nanoseconds: u64) -> String {
     let seconds = nanoseconds / NANOSECONDS_PER_SECOND;
     let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| match small {

@@ -10,8 +10,8 @@ pub(super) struct Branch<'a> {
     pub(super) prefix: String,
 }
 
-/// Every span once, children below their parent in their own order. A span whose parent is not among them begins a tree of its own, and so does one that
-/// is its own ancestor.
+/// Every span once, children below their parent in their own order. A span whose parent is not among them begins a tree
+/// of its own, and so does one that is its own ancestor.
 pub(super) fn branches(spans: &[Span]) -> Vec<Branch<'_>> {
     let mut places = HashMap::new();
     for (place, span) in spans.iter().enumerate() {

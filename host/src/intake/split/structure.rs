@@ -1,9 +1,10 @@
 //! Where a JSON value ends, told by its brackets and strings alone, so that it can be told of broken JSON too.
 //!
-//! What is broken should cost as little as possible: a string ends with its line, since no line break may stand in one; a closing bracket closes what was
-//! forgotten to be closed within; and one that has nothing to close is passed over.
+//! What is broken should cost as little as possible: a string ends with its line, since no line break may stand in one;
+//! a closing bracket closes what was forgotten to be closed within; and one that has nothing to close is passed over.
 
-/// Deeper brackets are counted, but which they are is not remembered: memory stays flat, and no mapping takes a record as deep as that.
+/// Deeper brackets are counted, but which they are is not remembered: memory stays flat, and no mapping takes a record
+/// as deep as that.
 const REMEMBERED_DEPTH_MAX: usize = 1024;
 
 /// What a byte means for the value that is being read.
