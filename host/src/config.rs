@@ -2,22 +2,21 @@
 //!
 //! Every part may be left out, and has defaults that serve. This version runs one source, one transform and one sink.
 
+mod privacy;
+
 use crate::export::{Endpoint, Protocol, Unusable};
 use crate::span::{Attribute, Value};
-use crate::transform::{HmacKey, Policy, PolicyError, Settings, Source};
+use crate::transform::{Settings, Source};
+use privacy::PrivacyConfig;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Where a source listens unless it is told otherwise: on this machine alone.
 pub const ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
-
-/// Variables that hold the keys for pseudonyms, where no file does.
-const HMAC_KEY: &str = "CALLSPAN_HMAC_KEY";
-const HMAC_KEY_PREVIOUS: &str = "CALLSPAN_HMAC_KEY_PREVIOUS";
 
 /// The file, as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -79,22 +78,6 @@ enum SinkConfig {
         #[serde(default)]
         inputs: Vec<String>,
     },
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct PrivacyConfig {
-    hmac_key_file: Option<PathBuf>,
-    previous_hmac_key_file: Option<PathBuf>,
-    default_country: Option<String>,
-    none: Option<String>,
-    phone: Option<String>,
-    email: Option<String>,
-    name: Option<String>,
-    account: Option<String>,
-    place: Option<String>,
-    free_text: Option<String>,
-    keypad: Option<String>,
 }
 
 /// What a command line says over the file.
@@ -256,7 +239,7 @@ fn plan_transform(
     let plugin = overrides.plugin.clone().or(plugin);
     let settings = Settings {
         options: overrides.options.clone().or_else(|| options.map(|options| options.to_string())).unwrap_or_default(),
-        policy: plan_privacy(privacy, overrides, variable, problems),
+        policy: privacy.plan(overrides.privacy.as_deref(), variable, problems),
         resource: resource
             .into_iter()
             .map(|(key, value)| Attribute { key: key.into(), value: Value::Text(value) })
@@ -264,70 +247,6 @@ fn plan_transform(
         ..Settings::default()
     };
     (plugin.map_or(Source::Builtin, |plugin| Source::parse(&plugin)), settings)
-}
-
-fn plan_privacy(
-    config: PrivacyConfig,
-    overrides: &Overrides,
-    variable: &impl Fn(&str) -> Option<String>,
-    problems: &mut Vec<String>,
-) -> Policy {
-    let mut policy = Policy::default();
-    let mut note = |result: Result<(), PolicyError>| {
-        if let Err(error) = result {
-            problems.push(format!("privacy: {error}"));
-        }
-    };
-    let choices = [
-        config.none,
-        config.phone,
-        config.email,
-        config.name,
-        config.account,
-        config.place,
-        config.free_text,
-        config.keypad,
-    ];
-    for (class, choice) in Policy::CLASSES.into_iter().zip(choices) {
-        if let Some(choice) = choice {
-            note(policy.set(class, &choice));
-        }
-    }
-    if let Some(choice) = &overrides.privacy {
-        note(policy.set_all(choice));
-    }
-    if let Some(country) = &config.default_country {
-        note(policy.set_default_country(country));
-    }
-    let key = read_key(config.hmac_key_file.as_deref(), HMAC_KEY, variable);
-    let previous = read_key(config.previous_hmac_key_file.as_deref(), HMAC_KEY_PREVIOUS, variable);
-    match (key, previous) {
-        (Ok(key), Ok(previous)) => {
-            policy.set_keys(key, previous);
-            note(policy.check());
-        }
-        (key, previous) => problems.extend([key, previous].into_iter().filter_map(Result::err)),
-    }
-    policy
-}
-
-/// A key from a file, without the line end that editors leave, or else from a variable.
-fn read_key(
-    file: Option<&Path>,
-    name: &str,
-    variable: &impl Fn(&str) -> Option<String>,
-) -> Result<Option<HmacKey>, String> {
-    let (place, key) = match file {
-        Some(path) => {
-            let key = std::fs::read(path).map_err(|error| format!("privacy: read {}: {error}", path.display()))?;
-            (path.display().to_string(), key.trim_ascii_end().to_owned())
-        }
-        None => match variable(name) {
-            Some(key) if !key.is_empty() => (name.to_owned(), key.into_bytes()),
-            _ => return Ok(None),
-        },
-    };
-    HmacKey::new(&key).map(Some).map_err(|error| format!("privacy: {place}: {error}"))
 }
 
 fn plan_sink(
@@ -396,6 +315,7 @@ fn with_traces_path(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::privacy::HMAC_KEY;
     use super::*;
 
     fn plan(text: &str, variables: &[(&str, &str)]) -> Result<Plan, ConfigError> {

@@ -21,6 +21,7 @@ mod attributes;
 mod call_kind;
 mod description;
 mod end_status;
+mod facts;
 mod json;
 mod options;
 mod participant_span;
@@ -93,7 +94,7 @@ impl Mapping {
     fn session_trace(&self, session: &Session<'_>) -> Result<Trace, Refusal> {
         let mut anomalies = Anomalies::default();
         let mut resources = resources::Resources::new(&self.options);
-        let facts = session_span::Facts::read(session, &self.options, &mut anomalies)?;
+        let facts = facts::Facts::read(session, &self.options, &mut anomalies)?;
         let mut participants = participant_span::read_all(session, &self.options, &mut anomalies);
         let bounds = facts.bounds(&participants, &mut anomalies)?;
         transfers::link(&mut participants);

@@ -5,11 +5,11 @@ use crate::attributes::{Attributes, Key, constant};
 use crate::bindings::{Event, Link, Span, SpanKind, SpanReference, SpanStatus};
 use crate::description::{EventName, SpanName};
 use crate::end_status::Outcome;
+use crate::facts::Bounds;
 use crate::options::{Errors, Options};
 use crate::record::{self, Session};
 use crate::resources::Resources;
 use crate::scalar::cut;
-use crate::session_span::Bounds;
 use crate::timestamp::Time;
 use std::collections::BTreeSet;
 

@@ -4,9 +4,9 @@
 use crate::bindings::{Span, SpanKind, SpanReference, SpanStatus};
 use crate::description::SpanName;
 use crate::end_status::ended_in_ivr;
+use crate::facts::Facts;
 use crate::participant_span::Participant;
 use crate::resources;
-use crate::session_span::Facts;
 use crate::timestamp::Time;
 
 /// A phase that took some time.
