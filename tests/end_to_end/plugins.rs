@@ -9,7 +9,8 @@ fn a_plugin_that_cannot_serve_is_refused_by_name() {
         (guests::ANOTHER_VERSION, "callspan:transform/plugin@0.9.0"),
         (guests::EXPORTS_AN_EMPTY_PLUGIN, "contract"),
         (guests::CORE_MODULE, "component"),
-        (file!(), ""),
+        (concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "it is not WebAssembly;"),
+        ("/no/such/plugin.wasm", "No such file"),
     ] {
         for command in ["transform", "inspect"] {
             let option = if command == "transform" { vec!["--plugin", plugin] } else { vec![plugin] };

@@ -10,7 +10,7 @@ const INSTANCES_MAX: u32 = 64;
 /// Bytes of an instance's memory that stay mapped between uses, so that a fresh instance does not fault them in again.
 const MEMORY_KEEP_RESIDENT: usize = 8 * 1024 * 1024;
 /// The largest memory the address space is laid out for; a plugin's own limit is at most this.
-pub(super) const MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
+const MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// One engine for all plugins of a process. Cheap to clone.
 #[derive(Clone)]

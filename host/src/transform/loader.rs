@@ -5,7 +5,7 @@ use super::cache::Cache;
 use super::call::Instances;
 use super::contract::bindings::TransformPre;
 use super::contract::{Contract, EXPORT};
-use super::engine::{Engine, MEMORY_BYTES_MAX};
+use super::engine::Engine;
 use super::error::LoadError;
 use super::limits::Limits;
 use super::privacy::Policy;
@@ -132,6 +132,9 @@ impl Loader {
                 limit: limits.component_bytes_max,
             });
         }
+        if !component.starts_with(b"\0asm") {
+            return Err(LoadError::NotWebAssembly { plugin: named() });
+        }
         let component = self
             .cache
             .compile(&self.engine, component)
@@ -141,9 +144,8 @@ impl Loader {
         let types = |error| LoadError::Types { plugin: named(), error };
         let prepared = linker.instantiate_pre(&component).and_then(TransformPre::new).map_err(types)?;
         let instances = Instances::new(prepared);
-        let limits = Limits { memory_bytes_max: limits.memory_bytes_max.min(MEMORY_BYTES_MAX), ..limits.clone() };
         let description = instances
-            .describe(&self.engine, &limits)
+            .describe(&self.engine, limits)
             .map_err(|error| LoadError::Trial { plugin: named(), error: error.to_string() })?;
         let contract =
             Contract::check(description).map_err(|problem| LoadError::Description { plugin: named(), problem })?;
