@@ -2,6 +2,7 @@
 //!
 //! Every part may be left out, and has defaults that serve. This version runs one source, one transform and one sink.
 
+pub mod plan;
 mod privacy;
 
 use crate::export::{Endpoint, Protocol, Unusable};

@@ -49,7 +49,7 @@ use tracing::{error, warn};
 
 pub use batch::REQUEST_BYTES_MAX_DEFAULT;
 pub use console::{Style, waterfall};
-pub use endpoint::{Endpoint, Protocol, TIMEOUT_DEFAULT, Unusable, UnusableSettings};
+pub use endpoint::{Compression, Endpoint, Protocol, TIMEOUT_DEFAULT, Unusable, UnusableSettings};
 pub use json::json;
 pub use outcome::Outcome;
 pub use request::{Scope, request};

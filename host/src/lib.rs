@@ -16,17 +16,19 @@
 //! Each module may use what stands to its right, never what stands to its left:
 //!
 //! ```text
-//! main → args, commands → service, shutdown → config → delivery, intake → export → transform → queue → record, span, telemetry
+//! main → args, commands → service, shutdown → config → admin, delivery, intake → export → transform → queue → connections, record, secret, span, telemetry
 //! ```
 
 pub mod args;
 pub mod commands;
 pub mod config;
+pub mod connections;
 pub mod delivery;
 pub mod export;
 pub mod intake;
 pub mod queue;
 pub mod record;
+pub mod secret;
 pub mod service;
 pub mod shutdown;
 pub mod span;

@@ -1,9 +1,10 @@
 //! Builds the stages and joins them: intake, queue, transform, export.
 
 use crate::config::{Plan, Sink};
+use crate::connections;
 use crate::delivery;
 use crate::export::{Exporter, Scope, Style};
-use crate::intake;
+use crate::intake::http_server;
 use crate::queue::{Consumer, MemoryQueue};
 use crate::transform::{Plugin, WorkerThreads, Workers};
 use anyhow::Context as _;
@@ -51,8 +52,8 @@ impl Service {
         let (workers, worker_threads) =
             Workers::start(Arc::new(plugin), threads).context("failed to start the threads that run plugins")?;
         let (queue, consumer) = MemoryQueue::bounded(QUEUE_RECORDS_MAX);
-        let settings = intake::Settings { path: plan.path.clone(), ..intake::Settings::default() };
-        let router = intake::router(Arc::new(queue), settings, Arc::default());
+        let settings = http_server::Settings { path: plan.path.clone(), ..http_server::Settings::default() };
+        let router = http_server::router(Arc::new(queue), settings, Arc::default());
         Ok(Service { listener, address, router, consumer, workers, worker_threads, exporter: Arc::new(exporter) })
     }
 
@@ -70,7 +71,7 @@ impl Service {
         let delivery =
             tokio::spawn(delivery::run(self.consumer, self.workers, self.exporter, delivery::Settings::default()));
         // The router holds the queue's only end for appending: once it is gone, the delivery drains the queue and ends.
-        intake::serve(self.listener, self.router, intake::ConnectionLimits::default(), shutdown).await;
+        connections::serve(self.listener, self.router, connections::ConnectionLimits::default(), shutdown).await;
         delivery.await.context("failed to deliver what was taken in")?;
         tokio::task::spawn_blocking(|| self.worker_threads.join())
             .await

@@ -1,32 +1,7 @@
-//! What callspan says of itself: log lines on the standard error. `CALLSPAN_LOG` says which, in the words of
-//! `tracing-subscriber`'s `EnvFilter`.
+//! What callspan says of itself: `logs` on the standard error, `metrics` for whoever asks.
 
-use clap::ValueEnum;
-use std::io;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::util::SubscriberInitExt as _;
+mod logs;
+mod metrics;
 
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object on each line.
-    Json,
-}
-
-/// Starts logging, with everything from `info` on.
-pub fn init_logs(format: LogFormat) {
-    init_logs_above(format, "info");
-}
-
-/// Starts logging, with everything from this level on unless `CALLSPAN_LOG` says otherwise.
-pub fn init_logs_above(format: LogFormat, level: &str) {
-    let filter = EnvFilter::try_from_env("CALLSPAN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    // A second call finds the first one's logger in place, which is as good.
-    let _started = match format {
-        LogFormat::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).finish().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
-    };
-}
+pub use logs::{LogFormat, init_logs, init_logs_above};
+pub use metrics::{Component, Counter, Gauge, Metric, Metrics, Seconds};

@@ -11,11 +11,11 @@ const LAYERS: [&[&str]; 9] = [
     &["args", "commands"],
     &["service", "shutdown"],
     &["config"],
-    &["delivery", "intake"],
+    &["admin", "delivery", "intake"],
     &["export"],
     &["transform"],
     &["queue"],
-    &["record", "span", "telemetry"],
+    &["connections", "record", "secret", "span", "telemetry"],
 ];
 
 #[test]

@@ -17,6 +17,17 @@ pub struct Endpoint {
     protocol: Protocol,
     headers: HeaderMap,
     timeout: Duration,
+    compression: Compression,
+}
+
+/// How requests are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all, the default.
+    #[default]
+    None,
+    /// RFC 1952.
+    Gzip,
 }
 
 /// The protocols of OTLP.
@@ -59,7 +70,7 @@ impl Endpoint {
     /// When the address is no `http://` or `https://` one, holds credentials, or has a path that gRPC cannot reach.
     pub fn new(protocol: Protocol, url: &str) -> Result<Self, Unusable> {
         let url = parse_url("endpoint", url, protocol)?;
-        Ok(Self { url, protocol, headers: HeaderMap::new(), timeout: TIMEOUT_DEFAULT })
+        Ok(Self { url, protocol, headers: HeaderMap::new(), timeout: TIMEOUT_DEFAULT, compression: Compression::None })
     }
 
     /// The endpoint that the environment names; without any variable, gRPC on this machine.
@@ -77,7 +88,9 @@ impl Endpoint {
         let headers = environment.headers(protocol).map_err(&mut keep).unwrap_or_default();
         let timeout = environment.timeout().map_err(&mut keep).unwrap_or(TIMEOUT_DEFAULT);
         match url {
-            Some(url) if unusable.is_empty() => Ok(Self { url, protocol, headers, timeout }),
+            Some(url) if unusable.is_empty() => {
+                Ok(Self { url, protocol, headers, timeout, compression: Compression::None })
+            }
             _ => Err(UnusableSettings(unusable)),
         }
     }
@@ -95,6 +108,12 @@ impl Endpoint {
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
+    }
+
+    /// How requests are compressed.
+    #[must_use]
+    pub fn with_compression(self, compression: Compression) -> Self {
+        Self { compression, ..self }
     }
 
     /// The protocol to speak.
@@ -133,6 +152,7 @@ impl fmt::Debug for Endpoint {
             .field("protocol", &self.protocol)
             .field("header_names", &header_names)
             .field("timeout", &self.timeout)
+            .field("compression", &self.compression)
             .finish()
     }
 }

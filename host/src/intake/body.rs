@@ -1,6 +1,5 @@
 //! The body of a request: read and inflated, both within the limit.
 
-use super::refusal::Refusal;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, HeaderValue};
@@ -19,15 +18,30 @@ enum Encoding {
     Deflate,
 }
 
+/// Why a body was not taken. The text of each is what its sender reads.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("the content encoding is not known; there are gzip, deflate and identity")]
+    UnknownEncoding,
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("the body broke off")]
+    BrokenOff,
+    #[error("the body is not what its content encoding says")]
+    BrokenEncoding,
+    #[error("the body took too long to arrive")]
+    Slow,
+}
+
 /// Reads a body of at most `bytes_max`, before and after it is inflated.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,
     timeout: Duration,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, BodyError> {
     let encoding = Encoding::of(headers)?;
-    let body = tokio::time::timeout(timeout, collected(body, bytes_max)).await.map_err(|_| Refusal::SlowBody)??;
+    let body = tokio::time::timeout(timeout, collected(body, bytes_max)).await.map_err(|_| BodyError::Slow)??;
     // The limit keeps the work short enough to be done right here.
     match encoding {
         Encoding::Identity => Ok(body),
@@ -39,27 +53,27 @@ pub(super) async fn read(
 }
 
 impl Encoding {
-    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+    fn of(headers: &HeaderMap) -> Result<Self, BodyError> {
         let mut encodings = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
         let encoding = encodings.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
         match (encoding.as_slice(), encodings.next()) {
             (b"" | b"identity", None) => Ok(Self::Identity),
             (b"gzip" | b"x-gzip", None) => Ok(Self::Gzip),
             (b"deflate", None) => Ok(Self::Deflate),
-            _ => Err(Refusal::UnknownEncoding),
+            _ => Err(BodyError::UnknownEncoding),
         }
     }
 }
 
-async fn collected(mut body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
-    let too_large = Refusal::BodyTooLarge { limit: bytes_max };
+async fn collected(mut body: Body, bytes_max: usize) -> Result<Bytes, BodyError> {
+    let too_large = BodyError::TooLarge { limit: bytes_max };
     // What a sender announces need not be waited for.
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large);
     }
     let mut collected = BytesMut::new();
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let Ok(data) = frame.map_err(|_| Refusal::BrokenBody)?.into_data() else {
+        let Ok(data) = frame.map_err(|_| BodyError::BrokenOff)?.into_data() else {
             continue;
         };
         if data.len() > bytes_max - collected.len() {
@@ -70,12 +84,12 @@ async fn collected(mut body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
     Ok(collected.freeze())
 }
 
-fn inflated(decoder: impl Read, bytes_max: usize) -> Result<Bytes, Refusal> {
+fn inflated(decoder: impl Read, bytes_max: usize) -> Result<Bytes, BodyError> {
     let mut body = Vec::new();
     let one_too_many = (bytes_max as u64).saturating_add(1);
-    decoder.take(one_too_many).read_to_end(&mut body).map_err(|_| Refusal::BrokenEncoding)?;
+    decoder.take(one_too_many).read_to_end(&mut body).map_err(|_| BodyError::BrokenEncoding)?;
     if body.len() > bytes_max {
-        return Err(Refusal::BodyTooLarge { limit: bytes_max });
+        return Err(BodyError::TooLarge { limit: bytes_max });
     }
     Ok(body.into())
 }

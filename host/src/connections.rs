@@ -1,4 +1,4 @@
-//! The connections: how many there may be, how long they may be idle, and how they end.
+//! HTTP connections, whatever is asked over them: how many there may be, how long they may be idle, how they end.
 
 use axum::Router;
 use hyper::service::{Service, service_fn};

@@ -3,7 +3,8 @@
 mod connections;
 mod service;
 
-use super::{ConnectionLimits, Settings};
+use super::Settings;
+use crate::connections::ConnectionLimits;
 use axum::http::Method;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};

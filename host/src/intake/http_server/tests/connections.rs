@@ -1,7 +1,8 @@
 //! Connections that are slow, idle, too many, or open when the service ends.
 
 use super::service::{Answer, OK, Queue, Service};
-use crate::intake::{ConnectionLimits, Settings};
+use crate::connections::ConnectionLimits;
+use crate::intake::http_server::Settings;
 use axum::http::Method;
 use reqwest::Client;
 use std::time::Duration;

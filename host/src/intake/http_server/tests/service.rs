@@ -1,6 +1,8 @@
 //! The intake as a service, with a queue that answers on cue.
 
-use crate::intake::{Append, ConnectionLimits, Counters, Settings, router, serve};
+use crate::connections::{ConnectionLimits, serve};
+use crate::intake::Append;
+use crate::intake::http_server::{Counters, Settings, router};
 use crate::queue::{Full, Settlement};
 use crate::record::{Record, Rejection};
 use axum::http::Method;

@@ -1,6 +1,7 @@
 //! What the intake has done so far, for whoever shows it.
 
 use super::refusal::Refusal;
+use crate::intake::body::BodyError;
 use crate::queue::Settlement;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -55,9 +56,11 @@ impl Counters {
     pub(super) fn count_refusal(&self, refusal: &Refusal) {
         Self::count(match refusal {
             Refusal::OtherPath { .. } | Refusal::OtherMethod => &self.misdirected,
-            Refusal::UnknownEncoding => &self.unsupported,
-            Refusal::BodyTooLarge { .. } | Refusal::TooManyRecords { .. } => &self.too_large,
-            Refusal::BrokenBody | Refusal::BrokenEncoding | Refusal::SlowBody | Refusal::NoRecord => &self.unreadable,
+            Refusal::Body(BodyError::UnknownEncoding) => &self.unsupported,
+            Refusal::Body(BodyError::TooLarge { .. }) | Refusal::TooManyRecords { .. } => &self.too_large,
+            Refusal::Body(BodyError::BrokenOff | BodyError::BrokenEncoding | BodyError::Slow) | Refusal::NoRecord => {
+                &self.unreadable
+            }
         });
     }
 }

@@ -1,10 +1,10 @@
 //! One request: whether it is for us, what is in it, and what became of each record.
 
-use super::body;
 use super::refusal::Refusal;
 use super::reply::{Reply, Tally};
-use super::split::Records;
 use super::{Append, Counters, Settings};
+use crate::intake::body;
+use crate::intake::split::Records;
 use crate::queue::Settlement;
 use crate::record::Record;
 use axum::body::Bytes;

@@ -1,5 +1,6 @@
 //! Why a request as a whole is not taken. The text of each is what its sender reads.
 
+use crate::intake::body::BodyError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -8,18 +9,10 @@ pub(super) enum Refusal {
     OtherPath { path: String },
     #[error("call records are sent with POST")]
     OtherMethod,
-    #[error("the content encoding is not known; there are gzip, deflate and identity")]
-    UnknownEncoding,
-    #[error("the body is larger than {limit} bytes")]
-    BodyTooLarge { limit: usize },
     #[error("the body holds more than {limit} records")]
     TooManyRecords { limit: usize },
-    #[error("the body broke off")]
-    BrokenBody,
-    #[error("the body is not what its content encoding says")]
-    BrokenEncoding,
-    #[error("the body took too long to arrive")]
-    SlowBody,
+    #[error(transparent)]
+    Body(#[from] BodyError),
     #[error("the body is empty; expected a call record in JSON")]
     NoRecord,
 }
@@ -29,10 +22,14 @@ impl Refusal {
         match self {
             Self::OtherPath { .. } => StatusCode::NOT_FOUND,
             Self::OtherMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BodyTooLarge { .. } | Self::TooManyRecords { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BrokenBody | Self::BrokenEncoding | Self::NoRecord => StatusCode::BAD_REQUEST,
-            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::TooManyRecords { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoRecord => StatusCode::BAD_REQUEST,
+            Self::Body(error) => match error {
+                BodyError::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                BodyError::BrokenOff | BodyError::BrokenEncoding => StatusCode::BAD_REQUEST,
+                BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
+            },
         }
     }
 
@@ -40,7 +37,7 @@ impl Refusal {
     pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::OtherMethod => Some((header::ALLOW, HeaderValue::from_static("POST"))),
-            Self::UnknownEncoding => {
+            Self::Body(BodyError::UnknownEncoding) => {
                 Some((header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate, identity")))
             }
             _ => None,

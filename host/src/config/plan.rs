@@ -1,0 +1,111 @@
+//! What is to be run, once a configuration is known to be right.
+
+use crate::connections::ConnectionLimits;
+use crate::export::Endpoint;
+use crate::intake::{file, http_server, opentelemetry, stdin};
+use crate::transform::{Settings as TransformSettings, Source as PluginSource};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The whole service. Every name in an `inputs` is one of the stage before; there is at least one part of each kind.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where metrics and health are served, if they are.
+    pub admin: Option<SocketAddr>,
+    /// How long a shutdown may take to finish what was taken in.
+    pub graceful_shutdown_limit: Duration,
+    pub sources: Vec<Part<SourcePlan>>,
+    pub transforms: Vec<Part<TransformPlan>>,
+    pub sinks: Vec<Part<SinkPlan>>,
+}
+
+/// One part of the service.
+#[derive(Clone, Debug)]
+pub struct Part<T> {
+    /// As it is called in the configuration.
+    pub name: String,
+    /// The parts it takes from, by their names; none for a source.
+    pub inputs: Vec<String>,
+    pub plan: T,
+}
+
+#[derive(Clone, Debug)]
+pub enum SourcePlan {
+    HttpServer {
+        address: SocketAddr,
+        settings: http_server::Settings,
+        connections: ConnectionLimits,
+    },
+    /// At least one of the two addresses is there.
+    Opentelemetry {
+        grpc: Option<SocketAddr>,
+        http: Option<SocketAddr>,
+        settings: opentelemetry::Settings,
+        connections: ConnectionLimits,
+    },
+    File(file::Settings),
+    Stdin(stdin::Settings),
+}
+
+#[derive(Clone, Debug)]
+pub struct TransformPlan {
+    pub plugin: PluginSource,
+    pub settings: TransformSettings,
+}
+
+#[derive(Clone, Debug)]
+pub enum SinkPlan {
+    Opentelemetry(Box<Endpoint>),
+    /// OTLP/JSON, a line for each request, appended to this file.
+    File {
+        path: PathBuf,
+    },
+    Console {
+        target: ConsoleTarget,
+        codec: ConsoleCodec,
+    },
+}
+
+/// Which stream a console sink writes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConsoleTarget {
+    #[default]
+    Stdout,
+    Stderr,
+}
+
+/// How a console sink writes a trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConsoleCodec {
+    /// Drawn for people.
+    #[default]
+    Waterfall,
+    /// OTLP/JSON on one line.
+    Json,
+}
+
+impl SourcePlan {
+    /// Its `type` in the configuration.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::HttpServer { .. } => "http_server",
+            Self::Opentelemetry { .. } => "opentelemetry",
+            Self::File(_) => "file",
+            Self::Stdin(_) => "stdin",
+        }
+    }
+}
+
+impl SinkPlan {
+    /// Its `type` in the configuration.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Opentelemetry(_) => "opentelemetry",
+            Self::File { .. } => "file",
+            Self::Console { .. } => "console",
+        }
+    }
+}
