@@ -15,7 +15,7 @@
 use crate::export::{self, Backoff, BackoffSettings, Exporter};
 use crate::queue::{Consumer, Delivery, Settlement};
 use crate::record::{Record, Rejection};
-use crate::span::Trace;
+use crate::span::{Trace, TraceId};
 use crate::transform::{Outcome, Workers};
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,63 +100,48 @@ async fn deliver(batch: Vec<Delivery>, workers: Workers, exporter: Arc<Exporter>
 }
 
 /// Exports the traces of these deliveries and settles them, trying again those that the backend cannot take now.
-async fn export(mut waiting: Vec<Delivery>, mut traces: Vec<Trace>, exporter: &Exporter, settings: &Settings) {
+async fn export(waiting: Vec<Delivery>, traces: Vec<Trace>, exporter: &Exporter, settings: &Settings) {
     let give_up_at = Instant::now() + settings.retry_for;
     let mut backoff = Backoff::new(settings.backoff, fastrand::u64(..));
-    while !waiting.is_empty() {
-        let outcomes = exporter.export(traces.clone()).await;
-        let mut again = Again::default();
-        for ((delivery, trace), outcome) in waiting.into_iter().zip(traces).zip(outcomes) {
-            match outcome {
-                export::Outcome::Accepted => delivery.settle(Settlement::Acknowledged),
+    let ids: Vec<TraceId> = traces.iter().map(|trace| trace.id).collect();
+    let mut waiting: Vec<Option<Delivery>> = waiting.into_iter().map(Some).collect();
+    let mut prepared = exporter.prepare(traces);
+    while !prepared.is_done() {
+        let (mut retry_after, mut retry_reason) = (None, String::new());
+        for (index, outcome) in exporter.send(&mut prepared).await {
+            let settlement = match outcome {
+                export::Outcome::Accepted => Settlement::Acknowledged,
                 export::Outcome::Refused { reason } => {
-                    tracing::error!(trace_id = %trace.id, reason, "the backend refused a trace for good");
-                    delivery.settle(Settlement::Rejected(refused_by_backend()));
+                    let trace_id = ids.get(index).map(tracing::field::display);
+                    tracing::error!(trace_id, reason, "the backend refused a trace for good");
+                    Settlement::Rejected(refused_by_backend())
                 }
-                export::Outcome::Retry { after, reason } => again.add(delivery, trace, after, reason),
+                export::Outcome::Retry { after, reason } => {
+                    (retry_after, retry_reason) = (retry_after.max(after), reason);
+                    continue;
+                }
+            };
+            if let Some(delivery) = waiting.get_mut(index).and_then(Option::take) {
+                delivery.settle(settlement);
             }
         }
-        let delay = backoff.next_delay(again.after);
-        if !again.deliveries.is_empty() && Instant::now() + delay > give_up_at {
-            return again.give_back();
+        let delay = backoff.next_delay(retry_after);
+        if !prepared.is_done() && Instant::now() + delay > give_up_at {
+            return give_back(waiting.into_iter().flatten().collect(), retry_after, &retry_reason);
         }
-        if !again.deliveries.is_empty() {
+        if !prepared.is_done() {
             tokio::time::sleep(delay).await;
         }
-        (waiting, traces) = (again.deliveries, again.traces);
     }
 }
 
 /// What the backend could not take just now.
-#[derive(Default)]
-struct Again {
-    deliveries: Vec<Delivery>,
-    traces: Vec<Trace>,
-    /// For how long the backend wants to be left alone.
-    after: Option<Duration>,
-    reason: String,
-}
-
-impl Again {
-    fn add(&mut self, delivery: Delivery, trace: Trace, after: Option<Duration>, reason: String) {
-        self.deliveries.push(delivery);
-        self.traces.push(trace);
-        self.after = self.after.max(after);
-        self.reason = reason;
-    }
-
-    fn give_back(self) {
-        let retry_after = self.after.unwrap_or(RETRY_AFTER_DEFAULT);
-        let (records, retry_after_secs) = (self.deliveries.len(), retry_after.as_secs());
-        tracing::warn!(
-            records,
-            retry_after_secs,
-            reason = self.reason,
-            "the backend takes nothing, the senders are asked to come again"
-        );
-        for delivery in self.deliveries {
-            delivery.settle(Settlement::RetryAfter(retry_after));
-        }
+fn give_back(deliveries: Vec<Delivery>, retry_after: Option<Duration>, reason: &str) {
+    let retry_after = retry_after.unwrap_or(RETRY_AFTER_DEFAULT);
+    let (records, retry_after_secs) = (deliveries.len(), retry_after.as_secs());
+    tracing::warn!(records, retry_after_secs, reason, "the backend takes nothing, the senders are asked to come again");
+    for delivery in deliveries {
+        delivery.settle(Settlement::RetryAfter(retry_after));
     }
 }
 

@@ -1,27 +1,30 @@
 //! Sends traces to a backend that speaks OTLP, and tells of each trace what became of it.
 //!
 //! ```text
-//! traces ──▶ request ──▶ batch ──▶ grpc | http ──▶ outcome
-//!                          ▲                          │
-//!                          └──── halved, if too large ┘
+//! traces ──▶ pieces ──▶ prepared ──▶ grpc | http ──▶ outcome
+//!                          ▲                            │
+//!                          └───── halved, if too large ─┘
 //! ```
 //!
-//! Traces become messages of the protocol (`request`), are brought together into requests that a receiver takes
-//! (`batch`), and are sent over gRPC or HTTP to an `endpoint`. The backend's answer is sorted by what is to be done
-//! about it (`outcome`): a request that is too large is halved at once, anything else is left to the caller. Nothing
-//! here waits and tries again; how long a caller should wait is counted by `retry`. Instead of a backend there may be a
-//! `console`, on which each trace is drawn.
+//! Each trace is encoded once (`pieces`), in protocol buffers (`encode`) or in `json`. What was encoded is divided into
+//! requests that a receiver takes (`prepared`), and these are sent over gRPC or HTTP to an `endpoint`. The backend's
+//! answer is sorted by what is to be done about it (`outcome`): a request that is too large is halved at once, what the
+//! backend cannot take now stays prepared, and the caller sends it again. Nothing here waits and tries again; how long
+//! a caller should wait is counted by `retry`. Instead of a backend there may be a `console`, on which each trace is
+//! drawn.
 //!
 //! The client is our own, since OpenTelemetry's hides partial success, the classes of errors and the delays that
-//! backends ask for.
+//! backends ask for. `request` makes the protocol's own messages, for whoever wants to look at them.
 
-mod batch;
 mod console;
+mod encode;
 mod endpoint;
 mod grpc;
 mod http;
 mod json;
 mod outcome;
+mod pieces;
+mod prepared;
 mod quotes;
 mod request;
 mod retry;
@@ -35,23 +38,22 @@ mod fixtures;
 mod tests;
 
 use crate::span::Trace;
-use batch::Batch;
+use bytes::Bytes;
 use grpc::Grpc;
 use http::Http;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use outcome::Answer;
+use pieces::{Encoding, Pieces};
 use std::error::Error;
 use std::io::Write;
-use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tracing::{error, warn};
 
-pub use batch::REQUEST_BYTES_MAX_DEFAULT;
 pub use console::{Style, waterfall};
 pub use endpoint::{Compression, Endpoint, Protocol, TIMEOUT_DEFAULT, Unusable, UnusableSettings};
 pub use json::json;
 pub use outcome::Outcome;
+pub use prepared::{Prepared, REQUEST_BYTES_MAX_DEFAULT};
 pub use request::{Scope, request};
 pub use retry::{Backoff, BackoffSettings};
 
@@ -60,19 +62,15 @@ const USER_AGENT: &str = concat!("callspan/", env!("CARGO_PKG_VERSION"));
 /// Where traces go.
 pub struct Exporter {
     sink: Sink,
-    scope: Scope,
+    encoding: Encoding,
     request_bytes_max: usize,
     rejected_spans: AtomicU64,
 }
 
 enum Sink {
-    Backend(Box<Backend>),
-    Console { writer: Mutex<Box<dyn Write + Send>>, style: Style },
-}
-
-enum Backend {
-    Grpc(Grpc),
-    Http(Http),
+    Grpc(Box<Grpc>),
+    Http(Box<Http>),
+    Console(Mutex<Box<dyn Write + Send>>),
 }
 
 /// A client for an endpoint cannot be made.
@@ -89,20 +87,22 @@ impl Exporter {
     /// # Errors
     /// When the certificates for TLS cannot be loaded, or the address is not one that the protocol can use.
     pub fn new(endpoint: &Endpoint, scope: Scope) -> Result<Self, ConnectError> {
-        let backend = match endpoint.protocol() {
-            Protocol::Grpc => Backend::Grpc(Grpc::new(endpoint)?),
-            Protocol::HttpProtobuf | Protocol::HttpJson => Backend::Http(Http::new(endpoint)?),
+        let (sink, encoding) = match endpoint.protocol() {
+            Protocol::Grpc => (Sink::Grpc(Box::new(Grpc::new(endpoint)?)), Encoding::protobuf(&scope)),
+            Protocol::HttpProtobuf => (Sink::Http(Box::new(Http::new(endpoint)?)), Encoding::protobuf(&scope)),
+            Protocol::HttpJson => (Sink::Http(Box::new(Http::new(endpoint)?)), Encoding::json(scope)),
         };
-        Ok(Self::with_sink(Sink::Backend(Box::new(backend)), scope))
+        Ok(Self::with_sink(sink, encoding))
     }
 
     /// An exporter that draws each trace.
     pub fn console(writer: impl Write + Send + 'static, style: Style) -> Self {
-        Self::with_sink(Sink::Console { writer: Mutex::new(Box::new(writer)), style }, Scope::default())
+        Self::with_sink(Sink::Console(Mutex::new(Box::new(writer))), Encoding::Waterfall(style))
+            .with_request_bytes_max(0)
     }
 
-    fn with_sink(sink: Sink, scope: Scope) -> Self {
-        Self { sink, scope, request_bytes_max: REQUEST_BYTES_MAX_DEFAULT, rejected_spans: AtomicU64::new(0) }
+    fn with_sink(sink: Sink, encoding: Encoding) -> Self {
+        Self { sink, encoding, request_bytes_max: REQUEST_BYTES_MAX_DEFAULT, rejected_spans: AtomicU64::new(0) }
     }
 
     /// The largest request to send, in bytes before compression. A trace that is larger all by itself is sent all the
@@ -123,41 +123,42 @@ impl Exporter {
     ///
     /// Once the backend does not answer, or asks for patience, nothing more is sent: what is left is to be retried too.
     pub async fn export(&self, traces: Vec<Trace>) -> Vec<Outcome> {
-        match &self.sink {
-            Sink::Backend(backend) => self.deliver(backend, traces).await,
-            Sink::Console { writer, style } => traces.iter().map(|trace| draw(writer, trace, *style)).collect(),
-        }
+        let mut outcomes = self.send(&mut self.prepare(traces)).await;
+        // Every trace has exactly one outcome, so that the positions are all there.
+        outcomes.sort_by_key(|(trace, _)| *trace);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
-    async fn deliver(&self, backend: &Backend, traces: Vec<Trace>) -> Vec<Outcome> {
-        let mut outcomes = vec![Outcome::Retry { after: None, reason: "not sent".to_owned() }; traces.len()];
-        let mut waiting = batch::batches(traces, &self.scope, self.request_bytes_max);
-        waiting.reverse();
-        while let Some(batch) = waiting.pop() {
-            let (settled, outcome) = match backend.send(batch.request()).await {
-                Answer::Accepted => (vec![batch], Outcome::Accepted),
+    /// Encodes traces, to be sent by this exporter, as often as needed. It takes microseconds for each.
+    #[must_use]
+    pub fn prepare(&self, traces: Vec<Trace>) -> Prepared {
+        Prepared::new(Pieces::new(traces, &self.encoding), self.request_bytes_max)
+    }
+
+    /// Sends what is not settled yet, and tells what became of it: an outcome for each trace that was unsettled before,
+    /// with its position among those that were given to [`Exporter::prepare`]. Those that are to be retried stay
+    /// inside, for the next call. If the future is dropped, the traces without an outcome stay inside too.
+    ///
+    /// Once the backend does not answer, or asks for patience, nothing more is sent: what is left is to be retried too.
+    pub async fn send(&self, prepared: &mut Prepared) -> Vec<(usize, Outcome)> {
+        let mut outcomes = Vec::new();
+        while let Some(request) = prepared.request(&self.encoding) {
+            let outcome = match self.sink.send(request).await {
+                Answer::Accepted => Outcome::Accepted,
                 Answer::PartiallyAccepted { rejected_spans, .. } => {
                     self.count_rejected(rejected_spans);
-                    (vec![batch], Outcome::Accepted)
+                    Outcome::Accepted
                 }
-                Answer::Refused { reason } => (vec![batch], Outcome::Refused { reason }),
+                Answer::Refused { reason } => Outcome::Refused { reason },
+                Answer::TooLarge { .. } if prepared.halve() => continue,
+                Answer::TooLarge { reason } => Outcome::Refused { reason },
                 Answer::Retry { after, reason } => {
-                    waiting.push(batch);
-                    (mem::take(&mut waiting), Outcome::Retry { after, reason })
+                    let retry = Outcome::Retry { after, reason };
+                    outcomes.extend(prepared.unsettled().map(|trace| (trace, retry.clone())));
+                    break;
                 }
-                Answer::TooLarge { reason } => match batch.halves() {
-                    Ok([first, second]) => {
-                        waiting.extend([second, first]);
-                        continue;
-                    }
-                    Err(single) => (vec![single], Outcome::Refused { reason }),
-                },
             };
-            for index in settled.iter().flat_map(Batch::indices) {
-                if let Some(place) = outcomes.get_mut(index) {
-                    place.clone_from(&outcome);
-                }
-            }
+            outcomes.extend(prepared.settle().map(|trace| (trace, outcome.clone())));
         }
         outcomes
     }
@@ -173,11 +174,12 @@ impl Exporter {
     }
 }
 
-impl Backend {
-    async fn send(&self, request: ExportTraceServiceRequest) -> Answer {
+impl Sink {
+    async fn send(&self, request: Bytes) -> Answer {
         match self {
             Self::Grpc(grpc) => grpc.send(request).await,
             Self::Http(http) => http.send(request).await,
+            Self::Console(writer) => print(writer, &request),
         }
     }
 }
@@ -188,11 +190,10 @@ impl ConnectError {
     }
 }
 
-fn draw(writer: &Mutex<Box<dyn Write + Send>>, trace: &Trace, style: Style) -> Outcome {
-    let picture = waterfall(trace, style);
+fn print(writer: &Mutex<Box<dyn Write + Send>>, text: &[u8]) -> Answer {
     let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-    match writeln!(writer, "{picture}").and_then(|()| writer.flush()) {
-        Ok(()) => Outcome::Accepted,
-        Err(error) => Outcome::Retry { after: None, reason: format!("the console cannot be written to: {error}") },
+    match writer.write_all(text).and_then(|()| writer.flush()) {
+        Ok(()) => Answer::Accepted,
+        Err(error) => Answer::Retry { after: None, reason: format!("the console cannot be written to: {error}") },
     }
 }

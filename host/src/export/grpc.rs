@@ -1,22 +1,33 @@
-//! OTLP over gRPC.
+//! OTLP over gRPC. The client that is generated from the protocol takes messages; this one takes requests that are
+//! encoded already, so that they can be sent again as they are.
 
 use super::endpoint::Endpoint;
 use super::outcome::Answer;
 use super::quotes::Quotes;
 use super::{ConnectError, USER_AGENT};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use bytes::{BufMut as _, Bytes};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message as _;
 use reqwest::header::HeaderMap;
 use std::time::Duration;
+use tonic::Status;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint as Address};
 
+const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
 pub(super) struct Grpc {
-    client: TraceServiceClient<Channel>,
+    client: tonic::client::Grpc<Channel>,
     headers: HeaderMap,
     timeout: Duration,
     quotes: Quotes,
 }
+
+/// Requests as they are, answers as the protocol's message.
+#[derive(Clone, Copy, Default)]
+struct Encoded;
 
 impl Grpc {
     /// Connects when the first request is sent, and again whenever the connection is lost.
@@ -30,23 +41,66 @@ impl Grpc {
             address = address.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(unusable)?;
         }
         Ok(Self {
-            client: TraceServiceClient::new(address.connect_lazy()),
+            client: tonic::client::Grpc::new(address.connect_lazy()),
             headers: endpoint.headers().clone(),
             timeout: endpoint.timeout(),
             quotes: Quotes::without(endpoint.headers()),
         })
     }
 
-    pub(super) async fn send(&self, request: ExportTraceServiceRequest) -> Answer {
+    /// Sends an encoded `ExportTraceServiceRequest`.
+    pub(super) async fn send(&self, request: Bytes) -> Answer {
         let mut request = tonic::Request::new(request);
         *request.metadata_mut() = MetadataMap::from_headers(self.headers.clone());
         request.set_timeout(self.timeout);
-        // A clone shares the connection.
-        let mut client = self.client.clone();
-        match tokio::time::timeout(self.timeout, client.export(request)).await {
-            Ok(Ok(response)) => Answer::of_response(response.into_inner(), &self.quotes),
+        match tokio::time::timeout(self.timeout, self.call(request)).await {
+            Ok(Ok(response)) => Answer::of_response(response, &self.quotes),
             Ok(Err(status)) => Answer::of_grpc_status(&status, &self.quotes),
             Err(_) => Answer::timed_out(self.timeout),
         }
+    }
+
+    async fn call(&self, request: tonic::Request<Bytes>) -> Result<ExportTraceServiceResponse, Status> {
+        // A clone shares the connection.
+        let mut client = self.client.clone();
+        // These are the words of generated clients, by which the answer is sorted.
+        client.ready().await.map_err(|error| Status::unknown(format!("Service was not ready: {error}")))?;
+        let response = client.unary(request, PathAndQuery::from_static(METHOD), Encoded).await?;
+        Ok(response.into_inner())
+    }
+}
+
+impl Codec for Encoded {
+    type Encode = Bytes;
+    type Decode = ExportTraceServiceResponse;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Encoded {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, request: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(request);
+        Ok(())
+    }
+}
+
+impl Decoder for Encoded {
+    type Item = ExportTraceServiceResponse;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<ExportTraceServiceResponse>, Status> {
+        let response = ExportTraceServiceResponse::decode(buffer);
+        response.map(Some).map_err(|error| Status::internal(error.to_string()))
     }
 }

@@ -1,12 +1,10 @@
 //! OTLP over HTTP, in protocol buffers or in JSON.
 
 use super::endpoint::{Endpoint, Protocol};
-use super::json::json;
 use super::outcome::Answer;
 use super::quotes::Quotes;
 use super::{ConnectError, USER_AGENT};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use prost::Message;
+use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, Url, redirect};
 use std::time::{Duration, SystemTime};
@@ -17,16 +15,21 @@ const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 pub(super) struct Http {
     client: Client,
     url: Url,
-    protocol: Protocol,
     timeout: Duration,
     quotes: Quotes,
 }
 
 impl Http {
     pub(super) fn new(endpoint: &Endpoint) -> Result<Self, ConnectError> {
+        let content_type = match endpoint.protocol() {
+            Protocol::HttpJson => "application/json",
+            Protocol::HttpProtobuf | Protocol::Grpc => "application/x-protobuf",
+        };
+        let mut headers = endpoint.headers().clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         let mut builder = Client::builder()
             .user_agent(USER_AGENT)
-            .default_headers(endpoint.headers().clone())
+            .default_headers(headers)
             // A redirect would carry call records and credentials to an address that nobody configured.
             .redirect(redirect::Policy::none())
             .timeout(endpoint.timeout());
@@ -37,33 +40,22 @@ impl Http {
         Ok(Self {
             client: builder.build().map_err(|error| ConnectError::new(endpoint, &error))?,
             url: endpoint.url().clone(),
-            protocol: endpoint.protocol(),
             timeout: endpoint.timeout(),
             quotes: Quotes::without(endpoint.headers()),
         })
     }
 
-    pub(super) async fn send(&self, request: ExportTraceServiceRequest) -> Answer {
-        let (content_type, body) = match self.protocol {
-            Protocol::HttpJson => match json(&request) {
-                Ok(text) => ("application/json", text.into_bytes()),
-                Err(error) => {
-                    return Answer::Refused { reason: format!("the traces cannot be written as JSON: {error}") };
-                }
-            },
-            Protocol::HttpProtobuf | Protocol::Grpc => ("application/x-protobuf", request.encode_to_vec()),
-        };
-        match self.exchange(content_type, body).await {
+    /// Sends an encoded `ExportTraceServiceRequest`.
+    pub(super) async fn send(&self, request: Bytes) -> Answer {
+        match self.exchange(request).await {
             Ok(answer) => answer,
             Err(error) if error.is_timeout() => Answer::timed_out(self.timeout),
             Err(error) => Answer::unreachable(&error.without_url(), &self.quotes),
         }
     }
 
-    async fn exchange(&self, content_type: &'static str, body: Vec<u8>) -> reqwest::Result<Answer> {
-        let request =
-            self.client.post(self.url.clone()).header(CONTENT_TYPE, HeaderValue::from_static(content_type)).body(body);
-        let mut response = request.send().await?;
+    async fn exchange(&self, body: Bytes) -> reqwest::Result<Answer> {
+        let mut response = self.client.post(self.url.clone()).body(body).send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = beginning_of(&mut response).await?;
         Ok(Answer::of_http(status, &headers, &body, SystemTime::now(), &self.quotes))

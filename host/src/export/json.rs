@@ -21,8 +21,14 @@ pub fn json(request: &ExportTraceServiceRequest) -> Result<String, serde_json::E
     serde_json::to_string(&Json(request))
 }
 
+/// Writes one message into memory, which cannot fail: every key is a string, and no value of ours refuses to be written.
+pub(super) fn write(out: &mut Vec<u8>, message: &impl Written) {
+    let written = serde_json::to_writer(out, &Json(message));
+    debug_assert!(written.is_ok(), "a message of the protocol is JSON");
+}
+
 /// A message of the protocol that knows its fields.
-trait Written {
+pub(super) trait Written {
     fn write<M: SerializeMap>(&self, object: &mut Object<M>) -> Result<(), M::Error>;
 }
 
@@ -191,7 +197,7 @@ impl fmt::Display for Hexadecimal<'_> {
 }
 
 /// An object in the making, which leaves out what is empty.
-struct Object<M>(M);
+pub(super) struct Object<M>(M);
 
 impl<M: SerializeMap> Object<M> {
     fn always(&mut self, key: &str, value: &impl Serialize) -> Result<(), M::Error> {

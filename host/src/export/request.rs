@@ -63,7 +63,7 @@ pub(super) fn resource_spans(trace: Trace, scope: &Scope) -> Vec<ResourceSpans> 
 }
 
 /// Brings the spans of equal resources together. All parts are of one scope.
-pub(super) fn joined(parts: impl IntoIterator<Item = ResourceSpans>) -> ExportTraceServiceRequest {
+fn joined(parts: impl IntoIterator<Item = ResourceSpans>) -> ExportTraceServiceRequest {
     let mut joined: Vec<ResourceSpans> = Vec::new();
     let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
     for part in parts {

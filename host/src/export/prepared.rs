@@ -1,0 +1,158 @@
+//! Traces on their way, in batches that each go in one request. What a backend took or refused is done; what it could
+//! not take yet stays, encoded as it is, and is sent again. A trace is never split.
+
+use super::pieces::{Encoding, Pieces};
+use bytes::Bytes;
+use std::ops::Range;
+
+/// The size that a gRPC receiver takes unless told otherwise, counted in protocol buffers. JSON is about twice as long,
+/// and receivers of it take several times as much.
+pub const REQUEST_BYTES_MAX_DEFAULT: usize = 4 * 1024 * 1024;
+
+/// Traces that were encoded and are not settled yet.
+#[derive(Debug)]
+pub struct Prepared {
+    pieces: Pieces,
+    /// In reverse: what goes first is last.
+    batches: Vec<Batch>,
+}
+
+/// At least one trace.
+#[derive(Debug)]
+struct Batch {
+    /// By their positions among the traces given.
+    traces: Range<usize>,
+    /// The request, once it was made.
+    request: Option<Bytes>,
+}
+
+impl Prepared {
+    /// Divides traces, in their order, into batches whose requests are not larger than the limit. A trace that is
+    /// larger all by itself gets a batch of its own: the limit is a guess about the backend, and only the backend can
+    /// refuse.
+    pub(super) fn new(pieces: Pieces, request_bytes_max: usize) -> Self {
+        let mut batches: Vec<Batch> = Vec::new();
+        let mut bytes = 0;
+        for trace in 0..pieces.len() {
+            bytes += pieces.request_bytes(trace);
+            match batches.last_mut() {
+                Some(batch) if bytes <= request_bytes_max => batch.traces.end = trace + 1,
+                _ => {
+                    bytes = pieces.request_bytes(trace);
+                    batches.push(Batch::new(trace..trace + 1));
+                }
+            }
+        }
+        batches.reverse();
+        Self { pieces, batches }
+    }
+
+    /// Whether every trace is settled, so that there is nothing left to send.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// The request to send next, if there is one. It stays the next until it is settled.
+    pub(super) fn request(&mut self, encoding: &Encoding) -> Option<Bytes> {
+        let batch = self.batches.last_mut()?;
+        let request = batch.request.get_or_insert_with(|| self.pieces.request(batch.traces.clone(), encoding));
+        Some(request.clone())
+    }
+
+    /// Takes the traces of the next request out.
+    pub(super) fn settle(&mut self) -> Range<usize> {
+        self.batches.pop().map(|batch| batch.traces).unwrap_or_default()
+    }
+
+    /// Makes two requests of the next one, or says that it is a single trace.
+    pub(super) fn halve(&mut self) -> bool {
+        let Some(batch) = self.batches.pop_if(|batch| batch.traces.len() > 1) else { return false };
+        let Range { start, end } = batch.traces;
+        let middle = start + (end - start).div_ceil(2);
+        self.batches.extend([Batch::new(middle..end), Batch::new(start..middle)]);
+        true
+    }
+
+    /// The positions of the traces that are still to be sent, among those that were given.
+    pub(super) fn unsettled(&self) -> impl Iterator<Item = usize> + '_ {
+        self.batches.iter().rev().flat_map(|batch| batch.traces.clone())
+    }
+}
+
+impl Batch {
+    fn new(traces: Range<usize>) -> Self {
+        Self { traces, request: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::fixtures::{answered_call, scope, text};
+    use crate::span::Trace;
+
+    fn prepared(traces: Vec<Trace>, request_bytes_max: usize) -> Prepared {
+        Prepared::new(Pieces::new(traces, &Encoding::protobuf(&scope())), request_bytes_max)
+    }
+
+    fn batches(prepared: &Prepared) -> Vec<Range<usize>> {
+        prepared.batches.iter().rev().map(|batch| batch.traces.clone()).collect()
+    }
+
+    #[test]
+    fn a_batch_is_filled_up_to_the_limit_and_not_a_byte_further() {
+        let size = prepared(vec![answered_call(0)], 0).pieces.request_bytes(0);
+        let traces = || (1..=5).map(answered_call).collect::<Vec<_>>();
+        assert_eq!(batches(&prepared(traces(), 2 * size)), [0..2, 2..4, 4..5]);
+        assert_eq!(batches(&prepared(traces(), 2 * size - 1)), [0..1, 1..2, 2..3, 3..4, 4..5]);
+    }
+
+    #[test]
+    fn no_request_is_larger_than_the_limit() {
+        let traces: Vec<_> = (0..100)
+            .map(|number| {
+                let mut trace = answered_call(number);
+                if let Some(root) = trace.spans.first_mut() {
+                    root.attributes.push(text("note", &"x".repeat(usize::from(number) * 37)));
+                }
+                trace
+            })
+            .collect();
+        let mut prepared = prepared(traces, 10_000);
+        let mut settled = 0;
+        while let Some(request) = prepared.request(&Encoding::protobuf(&scope())) {
+            assert!(request.len() <= 10_000);
+            settled += prepared.settle().len();
+        }
+        assert_eq!((settled, prepared.is_done()), (100, true));
+    }
+
+    #[test]
+    fn a_trace_larger_than_the_limit_goes_alone() {
+        assert_eq!(batches(&prepared(vec![answered_call(1), answered_call(2)], 1)), [0..1, 1..2]);
+    }
+
+    #[test]
+    fn a_batch_is_halved_down_to_single_traces() {
+        let mut prepared = prepared((1..=3).map(answered_call).collect(), usize::MAX);
+        assert!(prepared.halve());
+        assert_eq!(batches(&prepared), [0..2, 2..3]);
+        assert!(prepared.halve());
+        assert_eq!(batches(&prepared), [0..1, 1..2, 2..3]);
+        assert!(!prepared.halve());
+        assert_eq!(prepared.unsettled().collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_request_is_made_once_however_often_it_is_sent() {
+        let mut prepared = prepared(vec![answered_call(1)], usize::MAX);
+        let [first, second] = [(); 2].map(|()| prepared.request(&Encoding::protobuf(&scope())).expect("a batch"));
+        assert_eq!(first.as_ptr(), second.as_ptr());
+    }
+
+    #[test]
+    fn the_default_limit_is_what_a_grpc_receiver_takes() {
+        assert_eq!(REQUEST_BYTES_MAX_DEFAULT, 4_194_304);
+    }
+}
