@@ -10,8 +10,8 @@
 //! requests that a receiver takes (`prepared`), and these are sent over gRPC or HTTP to an `endpoint`. The backend's
 //! answer is sorted by what is to be done about it (`outcome`): a request that is too large is halved at once, what the
 //! backend cannot take now stays prepared, and the caller sends it again. Nothing here waits and tries again; how long
-//! a caller should wait is counted by `retry`. Instead of a backend there may be a `console`, on which each trace is
-//! drawn.
+//! a caller should wait is counted by `retry`. Instead of a backend there may be a `file`, or a `console`, on which each
+//! trace is drawn or written as a line of JSON.
 //!
 //! The client is our own, since OpenTelemetry's hides partial success, the classes of errors and the delays that
 //! backends ask for. `request` makes the protocol's own messages, for whoever wants to look at them.
@@ -19,6 +19,7 @@
 mod console;
 mod encode;
 mod endpoint;
+mod file;
 mod grpc;
 mod http;
 mod json;
@@ -39,14 +40,16 @@ mod tests;
 
 use crate::span::Trace;
 use bytes::Bytes;
+use file::File;
 use grpc::Grpc;
 use http::Http;
 use outcome::Answer;
 use pieces::{Encoding, Pieces};
 use std::error::Error;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{error, warn};
 
 pub use console::{Style, waterfall};
@@ -70,8 +73,11 @@ pub struct Exporter {
 enum Sink {
     Grpc(Box<Grpc>),
     Http(Box<Http>),
-    Console(Mutex<Box<dyn Write + Send>>),
+    File(Arc<File>),
+    Console(Arc<Console>),
 }
+
+type Console = Mutex<Box<dyn Write + Send>>;
 
 /// A client for an endpoint cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -97,8 +103,24 @@ impl Exporter {
 
     /// An exporter that draws each trace.
     pub fn console(writer: impl Write + Send + 'static, style: Style) -> Self {
-        Self::with_sink(Sink::Console(Mutex::new(Box::new(writer))), Encoding::Waterfall(style))
-            .with_request_bytes_max(0)
+        Self::with_console(writer, Encoding::Waterfall(style))
+    }
+
+    /// An exporter that writes each trace as a line of OTLP/JSON.
+    pub fn console_json(writer: impl Write + Send + 'static, scope: Scope) -> Self {
+        Self::with_console(writer, Encoding::json_lines(scope))
+    }
+
+    /// An exporter that appends to this file a line of OTLP/JSON for each request. The file is made with the first.
+    #[must_use]
+    pub fn file(path: PathBuf, scope: Scope) -> Self {
+        Self::with_sink(Sink::File(Arc::new(File::new(path))), Encoding::json_lines(scope))
+    }
+
+    fn with_console(writer: impl Write + Send + 'static, encoding: Encoding) -> Self {
+        let console: Console = Mutex::new(Box::new(writer));
+        // People look at traces one by one.
+        Self::with_sink(Sink::Console(Arc::new(console)), encoding).with_request_bytes_max(0)
     }
 
     fn with_sink(sink: Sink, encoding: Encoding) -> Self {
@@ -179,7 +201,14 @@ impl Sink {
         match self {
             Self::Grpc(grpc) => grpc.send(request).await,
             Self::Http(http) => http.send(request).await,
-            Self::Console(writer) => print(writer, &request),
+            Self::File(file) => {
+                let file = Arc::clone(file);
+                blocking(move || file.append(&request)).await
+            }
+            Self::Console(console) => {
+                let console = Arc::clone(console);
+                blocking(move || print(&console, &request)).await
+            }
         }
     }
 }
@@ -190,8 +219,14 @@ impl ConnectError {
     }
 }
 
-fn print(writer: &Mutex<Box<dyn Write + Send>>, text: &[u8]) -> Answer {
-    let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+/// A write that has begun is finished, even if nobody waits for it any more.
+async fn blocking(write: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+    let written = tokio::task::spawn_blocking(write).await;
+    written.unwrap_or_else(|error| Answer::Retry { after: None, reason: format!("the writing broke off: {error}") })
+}
+
+fn print(console: &Console, text: &[u8]) -> Answer {
+    let mut writer = console.lock().unwrap_or_else(PoisonError::into_inner);
     match writer.write_all(text).and_then(|()| writer.flush()) {
         Ok(()) => Answer::Accepted,
         Err(error) => Answer::Retry { after: None, reason: format!("the console cannot be written to: {error}") },

@@ -78,7 +78,6 @@ impl Encoding {
     }
 
     /// JSON, each request ended by a line break.
-    #[cfg(test)]
     pub(super) fn json_lines(scope: Scope) -> Self {
         Self::Json(Json::new(scope, "\n"))
     }

@@ -150,3 +150,78 @@ async fn a_console_takes_every_trace() {
     let outcomes = Exporter::console(io::sink(), Style::default()).export(calls(2)).await;
     assert_eq!(outcomes, [Outcome::Accepted, Outcome::Accepted]);
 }
+
+/// Fails until it is mended, and keeps what it takes.
+#[derive(Clone, Default)]
+struct Screen(Arc<Mutex<(bool, Vec<u8>)>>);
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut screen = self.0.lock().expect("no panic");
+        if !screen.0 {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        screen.1.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_console_that_takes_json_gets_a_line_for_each_trace_once_it_takes_anything() {
+    let screen = Screen::default();
+    let exporter = Exporter::console_json(screen.clone(), scope());
+    let mut prepared = exporter.prepare(calls(2));
+    let outcomes = exporter.send(&mut prepared).await;
+    assert!(matches!(outcomes.as_slice(), [(0, Outcome::Retry { .. }), (1, Outcome::Retry { .. })]), "{outcomes:?}");
+    screen.0.lock().expect("no panic").0 = true;
+    assert_eq!(exporter.send(&mut prepared).await, [(0, Outcome::Accepted), (1, Outcome::Accepted)]);
+    let lines: String = calls(2)
+        .into_iter()
+        .map(|call| format!("{}\n", json(&request(vec![call], &scope())).expect("text can be written")))
+        .collect();
+    assert_eq!(String::from_utf8_lossy(&screen.0.lock().expect("no panic").1), lines);
+}
+
+#[tokio::test]
+async fn what_is_to_be_retried_stays_prepared_and_only_that_is_sent_again() {
+    for protocol in PROTOCOLS {
+        let patience = Reply::RetryAfter(Duration::from_secs(7));
+        let collector = Collector::start([Reply::Accepted, Reply::Refused, patience]).await;
+        let exporter = exporter(&collector, protocol).with_request_bytes_max(1);
+        let mut prepared = exporter.prepare(calls(4));
+        let outcomes = exporter.send(&mut prepared).await;
+        assert!(
+            matches!(
+                outcomes.as_slice(),
+                [
+                    (0, Outcome::Accepted),
+                    (1, Outcome::Refused { .. }),
+                    (2, Outcome::Retry { .. }),
+                    (3, Outcome::Retry { .. })
+                ]
+            ),
+            "{protocol:?}: {outcomes:?}"
+        );
+        assert!(!prepared.is_done());
+        assert_eq!(exporter.send(&mut prepared).await, [(2, Outcome::Accepted), (3, Outcome::Accepted)]);
+        assert!(prepared.is_done());
+        assert_eq!(exporter.send(&mut prepared).await, []);
+        let expected: Vec<_> =
+            [1, 2, 3, 3, 4].map(|number| request(vec![answered_call(number)], &scope())).into_iter().collect();
+        assert_eq!(collector.requests(), expected, "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_send_that_was_given_up_loses_nothing() {
+    let collector = Collector::start([Reply::Never]).await;
+    let exporter = exporter(&collector, Protocol::Grpc);
+    let mut prepared = exporter.prepare(calls(2));
+    let given_up = tokio::time::timeout(Duration::from_millis(50), exporter.send(&mut prepared)).await;
+    assert!(given_up.is_err());
+    assert_eq!(exporter.send(&mut prepared).await, [(0, Outcome::Accepted), (1, Outcome::Accepted)]);
+}
