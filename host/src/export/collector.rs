@@ -8,16 +8,18 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::BytesMut;
+use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::pending;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -25,6 +27,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tonic::codec::CompressionEncoding;
 use tonic::{Code, Status};
 
 const HTTP_PATH: &str = "/v1/traces";
@@ -66,10 +69,12 @@ impl Collector {
         seen.0.lock().expect("no panic").cues = cues.into_iter().collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let router = Router::new()
-            .route(HTTP_PATH, post(over_http))
-            .with_state(seen.clone())
-            .route_service(GRPC_PATH, TraceServiceServer::new(seen.clone()));
+        let router = Router::new().route(HTTP_PATH, post(over_http)).with_state(seen.clone()).route_service(
+            GRPC_PATH,
+            TraceServiceServer::new(seen.clone())
+                .accept_compressed(CompressionEncoding::Gzip)
+                .send_compressed(CompressionEncoding::Gzip),
+        );
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("served until dropped") });
         Self { address, seen, server }
     }
@@ -130,6 +135,15 @@ impl TraceService for Seen {
 
 async fn over_http(State(seen): State<Seen>, headers: HeaderMap, body: Bytes) -> Response {
     let is_json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    let body = match headers.get(CONTENT_ENCODING) {
+        Some(encoding) => {
+            assert_eq!(encoding, "gzip");
+            let mut inflated = Vec::new();
+            GzDecoder::new(body.as_ref()).read_to_end(&mut inflated).expect("gzip");
+            inflated.into()
+        }
+        None => body,
+    };
     let request = if is_json {
         serde_json::from_slice(&body).expect("OTLP/JSON")
     } else {

@@ -133,6 +133,10 @@ impl Endpoint {
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
     }
+
+    pub(super) fn compression(&self) -> Compression {
+        self.compression
+    }
 }
 
 /// The address without its query, in which some backends want a key.

@@ -1,7 +1,7 @@
 //! OTLP over gRPC. The client that is generated from the protocol takes messages; this one takes requests that are
 //! encoded already, so that they can be sent again as they are.
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Compression, Endpoint};
 use super::outcome::Answer;
 use super::quotes::Quotes;
 use super::{ConnectError, USER_AGENT};
@@ -11,7 +11,7 @@ use prost::Message as _;
 use reqwest::header::HeaderMap;
 use std::time::Duration;
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint as Address};
@@ -40,8 +40,13 @@ impl Grpc {
         if endpoint.url().scheme() == "https" {
             address = address.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(unusable)?;
         }
+        let client = tonic::client::Grpc::new(address.connect_lazy()).accept_compressed(CompressionEncoding::Gzip);
+        let client = match endpoint.compression() {
+            Compression::None => client,
+            Compression::Gzip => client.send_compressed(CompressionEncoding::Gzip),
+        };
         Ok(Self {
-            client: tonic::client::Grpc::new(address.connect_lazy()),
+            client,
             headers: endpoint.headers().clone(),
             timeout: endpoint.timeout(),
             quotes: Quotes::without(endpoint.headers()),
