@@ -6,7 +6,11 @@ use std::env;
 use std::path::Path;
 
 fn main() -> Result<()> {
-    let guest = Guest::new("../plugin", "callspan_tccc").input("../wit").input("../Cargo.toml").input("../Cargo.lock");
+    let guest = Guest::new("../plugin", "callspan_tccc")
+        .input("../plugin/build.rs")
+        .input("../wit")
+        .input("../Cargo.toml")
+        .input("../Cargo.lock");
     guest.watch();
     let component = guest.build().context("failed to build the embedded plugin")?;
 

@@ -9,6 +9,12 @@ use std::cell::Cell;
 
 const PAGE: usize = 65_536;
 
+#[expect(unsafe_code, reason = "a symbol of the linker's; only its address is taken")]
+unsafe extern "C" {
+    /// Where the program's own data ends.
+    static __heap_base: u8;
+}
+
 #[global_allocator]
 static FRONT_TO_BACK: FrontToBack = FrontToBack { next: Cell::new(0), end: Cell::new(0) };
 
@@ -49,10 +55,8 @@ unsafe impl GlobalAlloc for FrontToBack {
     #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if self.end.get() == 0 {
-            // What lies in the memory already is the program's own.
-            let end = core::arch::wasm32::memory_size(0) * PAGE;
-            self.next.set(end);
-            self.end.set(end);
+            self.next.set(&raw const __heap_base as usize);
+            self.end.set(core::arch::wasm32::memory_size(0) * PAGE);
         }
         let start = self.next.get().next_multiple_of(layout.align());
         if !self.grow(start, layout.size()) {
