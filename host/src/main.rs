@@ -4,6 +4,11 @@ use callspan::args::Arguments;
 use callspan::commands;
 use clap::Parser as _;
 use std::process::ExitCode;
+use tikv_jemallocator::Jemalloc;
+
+/// Records are allocated on one thread and freed on another; jemalloc takes that in its stride.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     commands::run(Arguments::parse())

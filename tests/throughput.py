@@ -1,0 +1,173 @@
+"""Measures how many pushes a second `callspan serve` acknowledges, with every trace delivered before the answer.
+
+The yardstick is a bare HTTP server in the same run that reads the same bodies and answers: absolute figures belong to
+the machine, the ratio to the program. wrk, service and backend share the machine; 64 connections, kept alive; records of
+about 2.3 kB with one to four participants; nothing is compressed. After each run the spans that arrived at the backend
+are counted and held against those that the answers promised. Needs wrk (Debian has it). Standard library only.
+"""
+
+import argparse
+import copy
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+HERE = pathlib.Path(__file__).parent
+EXAMPLE = HERE.parent / "examples/records/01-transferred.json"
+RECORDS = 1_000
+CONNECTIONS = 64
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def records():
+    """Distinct records of one to four participants, about 2.3 kB on average."""
+    example = json.loads(EXAMPLE.read_text())
+    participant = example["ServeParticipants"][0]
+    for number in range(RECORDS):
+        record = copy.deepcopy(example)
+        record["SessionId"] = f"throughput-{number:06}"
+        count = 1 + number % 4
+        record["ServeParticipants"] = [dict(participant, Sequence=index) for index in range(count)]
+        record["UserRemark"] = "r" * (1_300 - 250 * (number % 4))
+        yield json.dumps(record, separators=(",", ":"))
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(port):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"nobody listens on port {port}")
+
+
+class Program:
+    """A process with its figures from /proc."""
+
+    def __init__(self, command, port, environment=None):
+        self.process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stderr=subprocess.PIPE)
+        self.port = port
+        wait_for(port)
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+    def peak_mb(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1_000
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=60)
+
+
+def push(port, seconds, bodies):
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(HERE / "throughput.lua")]
+    output = subprocess.run(
+        [*command, f"http://127.0.0.1:{port}"], env={**os.environ, "RECORDS": bodies}, capture_output=True, text=True
+    )
+    found = re.search(r"^FIGURES (.*)$", output.stdout, re.MULTILINE)
+    if not found:
+        sys.exit(f"wrk said no figures: {output.stdout}{output.stderr}")
+    return json.loads(found.group(1))
+
+
+def spans_at(backend):
+    with urllib.request.urlopen(f"http://127.0.0.1:{backend.port}/counts") as answer:
+        return json.load(answer)["spans"]
+
+
+def spans_per_record(callspan, lines):
+    """How many spans each of the records becomes, as `callspan transform` says it."""
+    output = subprocess.run([callspan, "transform"], input="\n".join(lines).encode(), capture_output=True, check=True)
+    counts = []
+    for line in output.stdout.splitlines():
+        resource_spans = json.loads(line)["resourceSpans"]
+        counts.append(sum(len(scope["spans"]) for part in resource_spans for scope in part["scopeSpans"]))
+    return counts
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("callspan", help="the program, as `cargo build --release` makes it")
+    arguments.add_argument("yardstick", help="the yardstick, as `cargo build --release --example yardstick` makes it")
+    arguments.add_argument("--seconds", type=int, default=15)
+    arguments.add_argument("--runs", type=int, default=3)
+    arguments.add_argument("--protocols", default="grpc,http/protobuf,http/json")
+    arguments.add_argument("--percent-min", type=float, default=0, help="fail below this share of the yardstick")
+    options = arguments.parse_args()
+
+    lines = list(records())
+    expected = spans_per_record(options.callspan, lines)
+    mean_bytes = statistics.mean(map(len, lines))
+    print(f"{len(lines)} records, {mean_bytes:.0f} bytes and {statistics.mean(expected):.2f} spans on average; load {os.getloadavg()[0]:.2f}")
+    below = False
+    with tempfile.NamedTemporaryFile("w", suffix=".ndjson") as bodies:
+        bodies.write("\n".join(lines))
+        bodies.flush()
+        bare_port = free_port()
+        bare = Program([options.yardstick, f"127.0.0.1:{bare_port}"], bare_port)
+        push(bare_port, 2, bodies.name)
+        yardsticks = [push(bare_port, options.seconds, bodies.name)]
+        for protocol in options.protocols.split(","):
+            backend_port, port = free_port(), free_port()
+            backend = Program([options.yardstick, f"127.0.0.1:{backend_port}"], backend_port)
+            environment = {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{backend_port}",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+                "CALLSPAN_LOG": "warn",
+            }
+            command = [options.callspan, "serve", "--address", f"127.0.0.1:{port}"]
+            service = Program(command, port, environment)
+            push(port, 3, bodies.name)
+            runs, cpu, errors, arrived = [], service.cpu_seconds(), 0, None
+            before = spans_at(backend)
+            for _ in range(options.runs):
+                runs.append(push(port, options.seconds, bodies.name))
+                errors += runs[-1]["errors"]
+            cpu = service.cpu_seconds() - cpu
+            # wrk hangs up on what is under way when its time is over.
+            time.sleep(0.5)
+            arrived = spans_at(backend) - before
+            peak = service.peak_mb()
+            service.stop()
+            backend.stop()
+            yardsticks.append(push(bare_port, options.seconds, bodies.name))
+
+            requests = sum(run["requests"] for run in runs)
+            rate = statistics.median(run["requests"] / run["seconds"] for run in runs)
+            yardstick = statistics.mean(run["requests"] / run["seconds"] for run in yardsticks[-2:])
+            promised = requests * statistics.mean(expected)
+            percent = 100 * rate / yardstick
+            below |= percent < options.percent_min or errors > 0
+            print(
+                f"{protocol:14} {rate:7.0f}/s  {percent:5.1f} % of {yardstick:.0f}/s  "
+                f"{1_000 * cpu / requests:.4f} ms CPU a record  p50 {runs[-1]['p50_ms']:.1f} ms  "
+                f"p99 {runs[-1]['p99_ms']:.1f} ms  peak {peak:.0f} MB  errors {errors}  "
+                f"{'' if protocol == 'http/json' else f'spans arrived/promised {arrived / promised:.4f}'}",
+                flush=True,
+            )
+        bare.stop()
+    sys.exit(1 if below else 0)
+
+
+if __name__ == "__main__":
+    main()
