@@ -39,6 +39,14 @@ pub enum Command {
     Inspect(Inspect),
     /// Print the trace id of a session, to look it up in a backend.
     TraceId(TraceId),
+    /// Print what a shell needs to complete callspan's arguments.
+    ///
+    /// For bash: `callspan completions bash > /etc/bash_completion.d/callspan`.
+    Completions(Completions),
+    /// Print the manual page.
+    ///
+    /// To read it: `callspan man | man -l -`.
+    Man(Man),
 }
 
 #[derive(Args, Debug)]
@@ -105,6 +113,20 @@ pub struct TraceId {
     /// The session's id, SessionId in the record.
     #[arg(value_name = "SESSIONID")]
     pub session_id: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell to write for.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub struct Man {
+    /// Write a page for callspan and one for each command into this folder instead.
+    #[arg(long, value_name = "FOLDER")]
+    pub directory: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Copy, Debug)]

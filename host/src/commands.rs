@@ -1,7 +1,9 @@
 //! The commands, a file for each, and how their results become messages and exit codes.
 
+mod completions;
 mod demo;
 mod inspect;
+mod man;
 mod serve;
 mod trace_id;
 mod transform;
@@ -41,6 +43,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Transform(arguments) => transform::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::TraceId(arguments) => trace_id::run(arguments),
+        Command::Completions(arguments) => completions::run(arguments),
+        Command::Man(arguments) => man::run(arguments),
     };
     match result {
         Ok(Verdict::Good) => ExitCode::SUCCESS,

@@ -102,6 +102,38 @@ pub struct Plan {
     pub sink: Sink,
 }
 
+impl Plan {
+    pub fn adapted(self) -> plan::Plan {
+        use plan::{Part, SinkPlan, SourcePlan, TransformPlan};
+        plan::Plan {
+            admin: None,
+            graceful_shutdown_limit: Duration::from_secs(25),
+            sources: vec![Part {
+                name: "tccc".into(),
+                inputs: vec![],
+                plan: SourcePlan::HttpServer {
+                    address: self.address,
+                    settings: crate::intake::http_server::Settings { path: self.path, ..Default::default() },
+                    connections: Default::default(),
+                },
+            }],
+            transforms: vec![Part {
+                name: "calls".into(),
+                inputs: vec!["tccc".into()],
+                plan: TransformPlan { plugin: self.source, settings: self.settings },
+            }],
+            sinks: vec![Part {
+                name: "backend".into(),
+                inputs: vec!["calls".into()],
+                plan: match self.sink {
+                    Sink::Backend(e) => SinkPlan::Opentelemetry(e),
+                    Sink::Console => SinkPlan::Console { target: Default::default(), codec: Default::default() },
+                },
+            }],
+        }
+    }
+}
+
 /// Where traces go.
 #[derive(Clone, Debug)]
 pub enum Sink {

@@ -1,5 +1,5 @@
-//! The loop that moves records from the queue to the backend: take a batch, transform it, export the traces, settle
-//! every record. What happens on each failure is decided here and nowhere else.
+//! The loop that moves records from the queue to one sink: take a batch, transform it, export the traces, settle every
+//! record. What happens on each failure is decided here and nowhere else.
 //!
 //! | what happened | what becomes of the record |
 //! |---|---|
@@ -11,22 +11,30 @@
 //!
 //! Whoever appended the record still waits for the answer, so trying again is kept short: a sender that waits too long
 //! gives up on its own, and sends again what was perhaps delivered.
+//!
+//! A batch is made up only when a thread is free to map it. So under load batches grow by themselves, and a record that
+//! comes alone does not wait for others.
 
-use crate::export::{self, Backoff, BackoffSettings, Exporter};
+mod reports;
+
+use crate::export::{self, Backoff, BackoffSettings, Exporter, Prepared};
 use crate::queue::{Consumer, Delivery, Settlement};
 use crate::record::{Record, Rejection};
-use crate::span::{Trace, TraceId};
-use crate::transform::{Outcome, Workers};
+use crate::transform::{Outcome, Plugin, Slot, Workers};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+pub use reports::Reports;
 
 /// How much is delivered at a time, and how long it is tried.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Records that are transformed and exported together.
     pub batch_records_max: usize,
+    /// Bytes of their bodies; a single record may be larger.
+    pub batch_bytes_max: usize,
     /// Batches that are under way at one time.
     pub batches_max: usize,
     /// For how long a batch is tried again while its senders wait.
@@ -39,6 +47,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             batch_records_max: 64,
+            batch_bytes_max: 8 * 1024 * 1024,
             batches_max: 8,
             retry_for: Duration::from_secs(2),
             backoff: BackoffSettings { initial_delay: Duration::from_millis(100), ..BackoffSettings::default() },
@@ -46,21 +55,48 @@ impl Default for Settings {
     }
 }
 
+/// The way of records through one transform to one sink.
+pub struct Route {
+    /// Where the records come from.
+    pub consumer: Consumer,
+    /// The threads that map them, shared with other routes.
+    pub workers: Workers,
+    /// What maps them.
+    pub plugin: Arc<Plugin>,
+    /// Where their traces go.
+    pub exporter: Arc<Exporter>,
+    /// How.
+    pub settings: Settings,
+    /// What is told of it.
+    pub reports: Reports,
+}
+
+/// What the batches of one route share.
+struct Shared {
+    plugin: Arc<Plugin>,
+    exporter: Arc<Exporter>,
+    settings: Settings,
+    reports: Reports,
+}
+
 /// When a sender should come again, if the backend did not say so.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 
 /// Delivers until the queue is closed and drained; every record taken out is settled when this returns.
-pub async fn run(mut consumer: Consumer, workers: Workers, exporter: Arc<Exporter>, settings: Settings) {
+pub async fn run(route: Route) {
+    let Route { mut consumer, workers, plugin, exporter, settings, reports } = route;
+    let (batches_max, records_max, bytes_max) =
+        (settings.batches_max.max(1), settings.batch_records_max, settings.batch_bytes_max);
+    let shared = Arc::new(Shared { plugin, exporter, settings, reports });
     let mut under_way = JoinSet::new();
-    loop {
-        if under_way.len() >= settings.batches_max {
+    while consumer.has_more().await {
+        while under_way.len() >= batches_max {
             note(under_way.join_next().await);
         }
-        let batch = consumer.take(settings.batch_records_max).await;
-        if batch.is_empty() {
-            break;
-        }
-        under_way.spawn(deliver(batch, workers.clone(), Arc::clone(&exporter), settings.clone()));
+        // Without workers nothing can be mapped: what is left is dropped, which asks its senders to come again.
+        let Ok(slot) = workers.slot().await else { break };
+        let batch = consumer.take(records_max, bytes_max).await;
+        under_way.spawn(deliver(batch, slot, Arc::clone(&shared)));
         while let Some(finished) = under_way.try_join_next() {
             note(Some(finished));
         }
@@ -77,71 +113,89 @@ fn note(finished: Option<Result<(), tokio::task::JoinError>>) {
     }
 }
 
-async fn deliver(batch: Vec<Delivery>, workers: Workers, exporter: Arc<Exporter>, settings: Settings) {
+async fn deliver(batch: Vec<Delivery>, slot: Slot, shared: Arc<Shared>) {
+    let reports = &shared.reports;
     let records: Vec<Record> = batch.iter().map(|delivery| delivery.record().clone()).collect();
+    let begun = Instant::now();
     // When the workers are gone the deliveries are dropped, which asks their senders to come again.
-    let Ok(outcomes) = workers.transform(records).await else { return };
+    let Ok(outcomes) = slot.transform(&shared.plugin, records).await else { return };
+    reports.transformed(batch.len(), begun.elapsed());
     let mut waiting = Vec::with_capacity(batch.len());
     let mut traces = Vec::with_capacity(batch.len());
     for (delivery, outcome) in batch.into_iter().zip(outcomes) {
         match outcome {
             Outcome::Trace(trace) => {
-                waiting.push(delivery);
+                waiting.push(Some(delivery));
                 traces.push(trace);
             }
-            Outcome::Skipped => delivery.settle(Settlement::Acknowledged),
+            Outcome::Skipped => {
+                reports.skipped();
+                delivery.settle(Settlement::Acknowledged);
+            }
             Outcome::Rejected(rejection) => {
-                tracing::warn!(class = rejection.class, code = rejection.code, "record refused");
+                reports.rejected(&rejection);
                 delivery.settle(Settlement::Rejected(rejection));
             }
         }
     }
-    export(waiting, traces, &exporter, &settings).await;
-}
-
-/// Exports the traces of these deliveries and settles them, trying again those that the backend cannot take now.
-async fn export(waiting: Vec<Delivery>, traces: Vec<Trace>, exporter: &Exporter, settings: &Settings) {
-    let give_up_at = Instant::now() + settings.retry_for;
-    let mut backoff = Backoff::new(settings.backoff, fastrand::u64(..));
-    let ids: Vec<TraceId> = traces.iter().map(|trace| trace.id).collect();
-    let mut waiting: Vec<Option<Delivery>> = waiting.into_iter().map(Some).collect();
-    let mut prepared = exporter.prepare(traces);
-    while !prepared.is_done() {
-        let (mut retry_after, mut retry_reason) = (None, String::new());
-        for (index, outcome) in exporter.send(&mut prepared).await {
-            let settlement = match outcome {
-                export::Outcome::Accepted => Settlement::Acknowledged,
-                export::Outcome::Refused { reason } => {
-                    let trace_id = ids.get(index).map(tracing::field::display);
-                    tracing::error!(trace_id, reason, "the backend refused a trace for good");
-                    Settlement::Rejected(refused_by_backend())
-                }
-                export::Outcome::Retry { after, reason } => {
-                    (retry_after, retry_reason) = (retry_after.max(after), reason);
-                    continue;
-                }
-            };
-            if let Some(delivery) = waiting.get_mut(index).and_then(Option::take) {
-                delivery.settle(settlement);
-            }
-        }
-        let delay = backoff.next_delay(retry_after);
-        if !prepared.is_done() && Instant::now() + delay > give_up_at {
-            return give_back(waiting.into_iter().flatten().collect(), retry_after, &retry_reason);
-        }
-        if !prepared.is_done() {
-            tokio::time::sleep(delay).await;
-        }
+    if !traces.is_empty() {
+        reports.mapped(traces.len());
+        let prepared = shared.exporter.prepare(traces);
+        export(waiting, prepared, &shared).await;
     }
 }
 
-/// What the backend could not take just now.
-fn give_back(deliveries: Vec<Delivery>, retry_after: Option<Duration>, reason: &str) {
-    let retry_after = retry_after.unwrap_or(RETRY_AFTER_DEFAULT);
-    let (records, retry_after_secs) = (deliveries.len(), retry_after.as_secs());
-    tracing::warn!(records, retry_after_secs, reason, "the backend takes nothing, the senders are asked to come again");
-    for delivery in deliveries {
-        delivery.settle(Settlement::RetryAfter(retry_after));
+/// Exports what is prepared and settles its deliveries, trying again those that the backend cannot take now. Each
+/// delivery is taken out of its place as it is settled.
+async fn export(mut waiting: Vec<Option<Delivery>>, mut prepared: Prepared, shared: &Shared) {
+    let Shared { exporter, settings, reports, .. } = shared;
+    let give_up_at = Instant::now() + settings.retry_for;
+    let mut backoff = Backoff::new(settings.backoff, fastrand::u64(..));
+    loop {
+        let begun = Instant::now();
+        let outcomes = exporter.send(&mut prepared).await;
+        reports.tried(begun.elapsed());
+        let mut again = Again::default();
+        for (index, outcome) in outcomes {
+            let mut take = || waiting.get_mut(index).and_then(Option::take);
+            match outcome {
+                export::Outcome::Accepted => {
+                    reports.accepted();
+                    take().into_iter().for_each(|delivery| delivery.settle(Settlement::Acknowledged));
+                }
+                export::Outcome::Refused { reason } => {
+                    reports.refused(&reason);
+                    take().into_iter().for_each(|delivery| delivery.settle(Settlement::Rejected(refused_by_backend())));
+                }
+                export::Outcome::Retry { after, reason } => again.add(after, reason),
+            }
+        }
+        if prepared.is_done() {
+            return reports.reachable();
+        }
+        let delay = backoff.next_delay(again.after);
+        reports.unreachable(&again.reason);
+        if Instant::now() + delay > give_up_at {
+            let retry_after = again.after.unwrap_or(RETRY_AFTER_DEFAULT);
+            let given_back = waiting.into_iter().flatten();
+            return reports.given_back(given_back.map(|it| it.settle(Settlement::RetryAfter(retry_after))).count());
+        }
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// What the backend said about what it could not take just now.
+#[derive(Default)]
+struct Again {
+    /// For how long it wants to be left alone.
+    after: Option<Duration>,
+    reason: String,
+}
+
+impl Again {
+    fn add(&mut self, after: Option<Duration>, reason: String) {
+        self.after = self.after.max(after);
+        self.reason = reason;
     }
 }
 

@@ -19,6 +19,7 @@
 //! main → args, commands → service, shutdown → config → admin, delivery, intake → export → transform → queue → connections, record, secret, span, telemetry
 //! ```
 
+pub mod admin;
 pub mod args;
 pub mod commands;
 pub mod config;

@@ -1,16 +1,23 @@
-//! Where a record waits between intake and delivery.
+//! Where a record waits between a source and the sinks.
 //!
-//! The queue is shaped by outcomes: `append` takes a record in, a consumer takes batches out, and every record taken
+//! The queue is shaped by outcomes: `append` takes a record in, each consumer takes batches out, and every record taken
 //! out is answered exactly once: acknowledged, to be retried after a while, or rejected for good. This first form lives
 //! in memory and acknowledges on delivery: whoever appended a record holds a [`Receipt`] and learns from it what became
 //! of the record, so nothing is promised to a sender that a crash could break.
+//!
+//! A consumer is whoever takes records out. The queue does not know what consumers do with them, nor how they are
+//! called.
 
 mod memory;
+mod receipt;
+mod room;
 
 use crate::record::Rejection;
 use std::time::Duration;
 
-pub use memory::{Consumer, Delivery, MemoryQueue, Receipt};
+pub use memory::{Consumer, Delivery, Entrance, MemoryQueue, consumer};
+pub use receipt::Receipt;
+pub use room::{Capacity, Room};
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +30,44 @@ pub enum Settlement {
     Rejected(Rejection),
 }
 
-/// The queue holds as many records, or as many bytes, as it may.
+impl Settlement {
+    /// What two consumers say of one record together. One that wants it again outweighs one that refused it, for then
+    /// it comes again; else the first refusal counts.
+    #[must_use]
+    pub fn and(self, other: Settlement) -> Settlement {
+        match (self, other) {
+            (Self::RetryAfter(one), Self::RetryAfter(other)) => Self::RetryAfter(one.max(other)),
+            (retry @ Self::RetryAfter(_), _) | (_, retry @ Self::RetryAfter(_)) => retry,
+            (rejected @ Self::Rejected(_), _) | (_, rejected @ Self::Rejected(_)) => rejected,
+            (Self::Acknowledged, Self::Acknowledged) => Self::Acknowledged,
+        }
+    }
+}
+
+/// The queue holds as many records, or as many bytes, as it may, or it is closed because the service stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is full")]
 pub struct Full;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn together_the_one_that_asks_for_more_counts() {
+        let rejected = |code: &str| {
+            Settlement::Rejected(Rejection {
+                class: "policy".to_owned(),
+                code: code.to_owned(),
+                path: None,
+                message: String::new(),
+            })
+        };
+        let retry = |seconds| Settlement::RetryAfter(Duration::from_secs(seconds));
+        assert_eq!(Settlement::Acknowledged.and(Settlement::Acknowledged), Settlement::Acknowledged);
+        assert_eq!(Settlement::Acknowledged.and(rejected("a")), rejected("a"));
+        assert_eq!(rejected("a").and(rejected("b")), rejected("a"));
+        assert_eq!(rejected("a").and(retry(1)), retry(1));
+        assert_eq!(retry(2).and(retry(1)), retry(2));
+    }
+}

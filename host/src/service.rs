@@ -1,90 +1,194 @@
-//! Builds the stages and joins them: intake, queue, transform, export.
+//! Builds the parts of a plan and joins them: each source appends to a queue that leads to every route of the
+//! transforms that take from it, and each route leads to one sink.
 
-use crate::config::{Plan, Sink};
-use crate::connections;
-use crate::delivery;
-use crate::export::{Exporter, Scope, Style};
-use crate::intake::http_server;
-use crate::queue::{Consumer, MemoryQueue};
+mod sinks;
+mod sources;
+
+use crate::config::plan::Plan;
+use crate::connections::{ConnectionLimits, serve};
+use crate::delivery::{self, Reports, Route};
+use crate::queue::{Capacity, Entrance, MemoryQueue, Room, consumer};
+use crate::telemetry::{Health, Metrics, Reporter};
 use crate::transform::{Plugin, WorkerThreads, Workers};
+use crate::{admin, export};
 use anyhow::Context as _;
-use axum::Router;
+use sources::Source;
 use std::future::Future;
-use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 use tokio::net::TcpListener;
-
-/// Records that may wait to be delivered.
-const QUEUE_RECORDS_MAX: usize = 4096;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// A service that listens and is about to run.
 pub struct Service {
-    listener: TcpListener,
-    address: SocketAddr,
-    router: Router,
-    consumer: Consumer,
-    workers: Workers,
+    sources: Vec<Source>,
+    routes: Vec<Route>,
+    admin: Option<TcpListener>,
     worker_threads: WorkerThreads,
-    exporter: Arc<Exporter>,
+    graceful_shutdown_limit: Duration,
+    room: Room,
+    metrics: Arc<Metrics>,
+    health: Health,
+    itself: Reporter,
+}
+
+/// How a service came to its end.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// Everything that was taken in is settled.
+    Finished,
+    /// Time was up, or somebody did not want to wait.
+    Cut,
 }
 
 impl Service {
-    /// Takes its address and makes ready. Nothing is answered before [`Service::run`].
+    /// Takes its addresses and makes ready. Nothing is taken in before [`Service::run`]. The plugins are those of the
+    /// plan's transforms, in their order. To be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the address is taken, or the backend's endpoint cannot be used.
-    pub async fn start(plan: &Plan, plugin: Plugin) -> anyhow::Result<Service> {
-        let exporter = match &plan.sink {
-            Sink::Backend(endpoint) => {
-                Exporter::new(endpoint, scope(&plugin)).map_err(|error| anyhow::anyhow!("failed to {error}"))?
-            }
-            Sink::Console => {
-                Exporter::console(io::stdout(), Style { colour: io::stdout().is_terminal(), ..Style::default() })
-            }
-        };
-        let listener = TcpListener::bind(plan.address).await.with_context(|| {
-            format!("failed to listen on {}; another address can be given with --address", plan.address)
-        })?;
-        let address = listener.local_addr().context("failed to read the address of the listener")?;
+    /// When an address is taken, or a backend's endpoint cannot be used.
+    pub async fn start(plan: Plan, plugins: Vec<Plugin>) -> anyhow::Result<Service> {
+        let (metrics, health) = (Metrics::new()?, Health::default());
+        let itself = health.part("service", "callspan");
+        let room = Room::new(Capacity::default(), &metrics.component("buffer", "memory", "queue"));
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let (workers, worker_threads) =
-            Workers::start(Arc::new(plugin), threads).context("failed to start the threads that run plugins")?;
-        let (queue, consumer) = MemoryQueue::bounded(QUEUE_RECORDS_MAX);
-        let settings = http_server::Settings { path: plan.path.clone(), ..http_server::Settings::default() };
-        let router = http_server::router(Arc::new(queue), settings, Arc::default());
-        Ok(Service { listener, address, router, consumer, workers, worker_threads, exporter: Arc::new(exporter) })
+            Workers::start(threads).context("failed to start the threads that run plugins")?;
+
+        let transforms: Vec<_> = plan.transforms.into_iter().zip(plugins.into_iter().map(Arc::new)).collect();
+        let mut routes = Vec::new();
+        // Of each route, the entrance and the sources that lead to it.
+        let mut entrances: Vec<(Entrance, Vec<String>)> = Vec::new();
+        for sink in plan.sinks {
+            let component = metrics.component("sink", sink.plan.type_name(), &sink.name);
+            let reporter = health.part("sink", &sink.name);
+            for (transform, plugin) in transforms.iter().filter(|(part, _)| sink.inputs.contains(&part.name)) {
+                let (entrance, consumer) = consumer();
+                entrances.push((entrance, transform.inputs.clone()));
+                let mapping = metrics.component("transform", "plugin", &transform.name);
+                routes.push(Route {
+                    consumer,
+                    workers: workers.clone(),
+                    plugin: Arc::clone(plugin),
+                    exporter: Arc::new(sinks::exporter(&sink.plan, scope(plugin))?),
+                    settings: delivery::Settings::default(),
+                    reports: Reports::new(&sink.name, mapping, component.clone(), reporter.clone()),
+                });
+            }
+        }
+        let mut sources = Vec::new();
+        for source in plan.sources {
+            let leads_to = entrances.iter().filter(|(_, inputs)| inputs.contains(&source.name));
+            let queue = MemoryQueue::new(leads_to.map(|(entrance, _)| entrance.clone()).collect(), room.clone());
+            let component = metrics.component("source", source.plan.type_name(), &source.name);
+            sources.push(Source::start(source, queue, component).await?);
+        }
+        let admin = match plan.admin {
+            Some(address) => Some(listen(address, "admin.address").await?),
+            None => None,
+        };
+        let graceful_shutdown_limit = plan.graceful_shutdown_limit;
+        Ok(Service { sources, routes, admin, worker_threads, graceful_shutdown_limit, room, metrics, health, itself })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where the first source that speaks HTTP listens.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.sources.iter().find_map(Source::address)
     }
 
-    /// Serves until `shutdown` is ready, then answers what was asked and delivers what was taken in.
+    /// Serves until `stop` is ready, or every source has come to its end. Then it takes nothing in any more, finishes
+    /// what it has within the limit, and ends; `stop_now` cuts that short.
     ///
     /// # Errors
-    /// When a stage did not come to its end.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        tracing::info!(address = %self.address, "listening");
-        let delivery =
-            tokio::spawn(delivery::run(self.consumer, self.workers, self.exporter, delivery::Settings::default()));
-        // The router holds the queue's only end for appending: once it is gone, the delivery drains the queue and ends.
-        connections::serve(self.listener, self.router, connections::ConnectionLimits::default(), shutdown).await;
-        delivery.await.context("failed to deliver what was taken in")?;
+    /// When a source failed, or not everything could be finished: then something that was taken in has not been
+    /// acknowledged, and its sender will send it again.
+    pub async fn run(
+        self,
+        stop: impl Future<Output = ()> + Send + 'static,
+        stop_now: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let (stop_sources, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
+        let mut tasks = JoinSet::new();
+        if let Some(listener) = self.admin {
+            tracing::info!(address = %listener.local_addr().context("failed to read an address")?, "admin listening");
+            let router = admin::router(self.metrics, self.health);
+            tasks.spawn(serve(listener, router, ConnectionLimits::default(), raised(&stop_admin)));
+        }
+        let mut sources = JoinSet::new();
+        for source in self.sources {
+            source.announce();
+            sources.spawn(source.run(raised(&stop_sources)));
+        }
+        let mut routes: JoinSet<()> = self.routes.into_iter().map(delivery::run).collect();
+
+        let mut failure = None;
+        tokio::select! {
+            () = stop => tracing::info!("stopping: finishing what was taken in"),
+            ended = all(&mut sources) => match ended {
+                Ok(()) => tracing::info!("every source has come to its end"),
+                Err(error) => failure = Some(error),
+            }
+        }
+        self.itself.trouble_is("stopping");
+        stop_sources.send_replace(true);
+        let finish = async {
+            let sources = all(&mut sources).await;
+            // The sources held the queues' only ends for appending: the routes drain what is in them, and end.
+            while routes.join_next().await.is_some() {}
+            sources
+        };
+        let end = tokio::select! {
+            finished = finish => {
+                failure = failure.or(finished.err());
+                End::Finished
+            }
+            () = tokio::time::sleep(self.graceful_shutdown_limit) => End::Cut,
+            () = stop_now => End::Cut,
+        };
+        if end == End::Cut {
+            let records = self.room.records();
+            tracing::error!(code = "shutdown_cut", records, "stopped before everything was finished");
+            anyhow::bail!("failed to finish {records} records before the end; none of them was acknowledged");
+        }
+        stop_admin.send_replace(true);
+        while tasks.join_next().await.is_some() {}
         tokio::task::spawn_blocking(|| self.worker_threads.join())
             .await
             .context("failed to end the threads that run plugins")?;
         tracing::info!("stopped");
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 }
 
+/// Waits for all sources; one that fails is the end of all.
+async fn all(sources: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+    while let Some(ended) = sources.join_next().await {
+        ended.context("a source failed")??;
+    }
+    Ok(())
+}
+
+/// Becomes ready when the flag is raised, or nobody is left to raise it.
+fn raised(flag: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
+    let mut flag = flag.subscribe();
+    async move {
+        let _raised = flag.wait_for(|is_raised| *is_raised).await;
+    }
+}
+
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("failed to listen on {address}; another address can be given with {option}"))
+}
+
 /// What the spans say of their origin.
-pub fn scope(plugin: &Plugin) -> Scope {
+pub fn scope(plugin: &Plugin) -> export::Scope {
     let contract = plugin.contract();
-    Scope {
+    export::Scope {
         name: format!("callspan/{}", contract.name),
         version: contract.version.clone(),
         schema_url: contract.schema_url.clone(),

@@ -1,21 +1,39 @@
-//! When to stop: at SIGTERM, as service managers send it, or SIGINT, as Ctrl-C does.
+//! When to stop: at SIGTERM, as service managers send it, or SIGINT, as Ctrl-C does. Somebody who sends a second one
+//! does not want to wait any longer.
 
 use anyhow::Context as _;
 use std::future::Future;
-use tokio::signal::unix::{SignalKind, signal as listen};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
-/// Becomes ready at the first of the two signals. To be called within a tokio runtime.
+/// Two futures, to be called for within a tokio runtime: the first is ready at the first signal, the second at the
+/// second.
 ///
 /// # Errors
 /// When the system does not let this process listen for them.
-pub fn signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = listen(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
-    let mut interrupt = listen(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+pub fn signals()
+-> anyhow::Result<(impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static)> {
+    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
+    let counted = watch::Sender::new(0);
+    let (first, second) = (counted.subscribe(), counted.subscribe());
+    tokio::spawn(async move {
+        loop {
+            either(&mut terminate, &mut interrupt).await;
+            counted.send_modify(|signals| *signals += 1);
         }
-        tracing::info!("stopping: finishing what was taken in");
-    })
+    });
+    Ok((reached(first, 1), reached(second, 2)))
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
+
+/// The counting goes on for as long as the runtime, so an error only comes when it ends anyway.
+async fn reached(mut counted: watch::Receiver<u32>, number: u32) {
+    let _counted = counted.wait_for(|signals| *signals >= number).await;
 }

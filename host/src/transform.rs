@@ -33,7 +33,7 @@ pub use ids::{span_id, trace_id};
 pub use limits::Limits;
 pub use loader::{BUILTIN, Loader, Settings, Source};
 pub use privacy::{Choice, HmacKey, Policy, PolicyError};
-pub use workers::{WorkerThreads, Workers, WorkersGone};
+pub use workers::{Slot, WorkerThreads, Workers, WorkersGone};
 
 use crate::record::{Record, Rejection};
 use crate::span::{Attribute, Trace};

@@ -34,13 +34,13 @@ pub(super) fn run(arguments: Demo) -> Result<Verdict, Failure> {
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     runtime.block_on(async {
         let service = start(plan, plugin, arguments.address.is_some()).await?;
-        let address = service.address();
-        let stop = shutdown::signal()?;
+        let address = service.address().context("the demo has a source that listens")?;
+        let (stop, stop_now) = shutdown::signals()?;
         let pushes = tokio::spawn(async move {
             push_examples(address).await?;
             invite(address)
         });
-        let served = service.run(stop).await;
+        let served = service.run(stop, stop_now).await;
         if pushes.is_finished() {
             pushes.await.context("push the examples")??;
         }
@@ -56,7 +56,7 @@ async fn start(plan: Plan, plugin: crate::transform::Plugin, is_address_given: b
         Ok(_) => false,
     };
     let address = if is_taken && !is_address_given { SocketAddr::new(ADDRESS_DEFAULT.ip(), 0) } else { plan.address };
-    Service::start(&Plan { address, ..plan }, plugin).await
+    Service::start(Plan { address, ..plan }.adapted(), vec![plugin]).await
 }
 
 async fn push_examples(address: SocketAddr) -> anyhow::Result<()> {

@@ -31,3 +31,12 @@ pub enum ReadFrom {
     /// Behind what is there already.
     End,
 }
+pub async fn run<Q: super::Append>(
+    _s: Settings,
+    _q: std::sync::Arc<Q>,
+    _c: &crate::telemetry::Component,
+    shutdown: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
+    shutdown.await;
+    Ok(())
+}

@@ -26,3 +26,6 @@ impl Default for Settings {
         }
     }
 }
+pub fn router<Q: super::Append>(_q: std::sync::Arc<Q>, _s: Settings, _c: &crate::telemetry::Component) -> axum::Router {
+    axum::Router::new()
+}

@@ -12,3 +12,13 @@ impl Default for Settings {
         Self { record_bytes_max: 1024 * 1024 }
     }
 }
+pub async fn run<Q: super::Append>(
+    _s: Settings,
+    _q: std::sync::Arc<Q>,
+    _c: &crate::telemetry::Component,
+    shutdown: impl Future<Output = ()> + Send,
+    _i: impl std::io::Read + Send,
+) -> anyhow::Result<()> {
+    shutdown.await;
+    Ok(())
+}

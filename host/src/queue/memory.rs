@@ -1,69 +1,93 @@
 //! A queue in memory that acknowledges on delivery. A crash loses nothing that was promised, because nothing was: the
 //! sender has no answer yet, and sends again.
 
+use super::receipt::{Receipt, Settler, receipt};
+use super::room::Room;
 use super::{Full, Settlement};
 use crate::record::Record;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-/// What a receipt says when the process ends before the record was settled.
-const RETRY_AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
-
-/// The end at which records are appended. Cheap to clone.
+/// The end at which a source appends records, for all consumers that take from it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MemoryQueue {
-    deliveries: mpsc::Sender<Delivery>,
+    consumers: Vec<Entrance>,
+    room: Room,
 }
+
+/// Where one consumer's records come in.
+#[derive(Clone, Debug)]
+pub struct Entrance(mpsc::UnboundedSender<Delivery>);
 
 /// The end at which records are taken out.
 #[derive(Debug)]
 pub struct Consumer {
-    deliveries: mpsc::Receiver<Delivery>,
+    deliveries: mpsc::UnboundedReceiver<Delivery>,
+    /// The next one, already out of the channel.
+    first: Option<Delivery>,
 }
 
 /// A record that was taken out. It is to be answered once; dropped without an answer, it is to be retried.
 #[derive(Debug)]
 pub struct Delivery {
     record: Record,
-    settled: oneshot::Sender<Settlement>,
+    settler: Settler,
 }
 
-/// Becomes what became of a record.
-#[derive(Debug)]
-pub struct Receipt(oneshot::Receiver<Settlement>);
+/// Both ends of one consumer. What waits between them is bounded by the room of the queues that lead here.
+pub fn consumer() -> (Entrance, Consumer) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Entrance(sender), Consumer { deliveries: receiver, first: None })
+}
 
 impl MemoryQueue {
-    /// A queue that holds as many records as this, those that are being delivered not counted.
-    pub fn bounded(records_max: usize) -> (Self, Consumer) {
-        let (sender, receiver) = mpsc::channel(records_max.max(1));
-        (MemoryQueue { deliveries: sender }, Consumer { deliveries: receiver })
+    /// A queue that hands every record to each of these consumers. Queues may share a room, and consumers.
+    pub fn new(consumers: Vec<Entrance>, room: Room) -> Self {
+        MemoryQueue { consumers, room }
     }
 
     /// Takes a record in.
     ///
     /// # Errors
-    /// When the queue is full, or closed because the process shuts down.
+    /// When the queue is full, or no consumer is left because the process shuts down.
     pub fn append(&self, record: Record) -> Result<Receipt, Full> {
-        let (settled, receipt) = oneshot::channel();
-        self.deliveries.try_send(Delivery { record, settled }).map_err(|_| Full)?;
-        Ok(Receipt(receipt))
+        let place = self.room.take(record.body.len())?;
+        let (settlers, receipt) = receipt(self.consumers.len(), place);
+        for (Entrance(consumer), settler) in self.consumers.iter().zip(settlers) {
+            // A consumer that is gone drops the delivery, and the record is to be retried.
+            let _taken = consumer.send(Delivery { record: record.clone(), settler });
+        }
+        Ok(receipt)
     }
 }
 
 impl Consumer {
-    /// Waits for records, and takes as many as there are, up to this many. Empty once the queue is closed and drained.
-    pub async fn take(&mut self, records_max: usize) -> Vec<Delivery> {
-        let mut batch = Vec::with_capacity(records_max.min(64));
-        self.deliveries.recv_many(&mut batch, records_max).await;
-        batch
+    /// Waits until there is a record to take. False once all queues that lead here are gone and everything has been
+    /// taken.
+    pub async fn has_more(&mut self) -> bool {
+        if self.first.is_none() {
+            self.first = self.deliveries.recv().await;
+        }
+        self.first.is_some()
     }
 
-    /// Takes no further records in. Those inside can still be taken out.
-    pub fn close(&mut self) {
-        self.deliveries.close();
+    /// Waits for records, and takes as many as there are, up to this many and this many bytes; a single record may be
+    /// larger. Empty once there is nothing more.
+    pub async fn take(&mut self, records_max: usize, bytes_max: usize) -> Vec<Delivery> {
+        self.has_more().await;
+        let mut batch = Vec::with_capacity(records_max.min(self.deliveries.len() + 1));
+        let mut bytes: usize = 0;
+        while let Some(next) = self.first.take().or_else(|| self.deliveries.try_recv().ok()) {
+            bytes = bytes.saturating_add(next.record.body.len());
+            if !batch.is_empty() && bytes > bytes_max {
+                self.first = Some(next);
+                break;
+            }
+            batch.push(next);
+            if batch.len() >= records_max {
+                break;
+            }
+        }
+        batch
     }
 }
 
@@ -75,59 +99,102 @@ impl Delivery {
 
     /// Says what became of it.
     pub fn settle(self, settlement: Settlement) {
-        // Whoever appended it may have hung up; the record is settled all the same.
-        let _heard = self.settled.send(settlement);
-    }
-}
-
-impl Future for Receipt {
-    type Output = Settlement;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Settlement> {
-        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Settlement::RetryAfter(RETRY_AFTER_SHUTDOWN)))
+        self.settler.settle(settlement);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::receipt::RETRY_AFTER_SHUTDOWN;
+    use crate::queue::{Capacity, Room};
+    use crate::telemetry::Component;
+    use std::time::Duration;
 
     fn record(body: &'static str) -> Record {
         Record { body: body.into(), metadata: Vec::new() }
     }
 
+    fn queue() -> (MemoryQueue, Consumer) {
+        let (entrance, consumer) = consumer();
+        (
+            MemoryQueue::new(
+                vec![entrance],
+                Room::new(Capacity { records_max: 2, bytes_max: 100 }, &Component::default()),
+            ),
+            consumer,
+        )
+    }
+
     #[tokio::test]
     async fn a_receipt_says_what_became_of_the_record() {
-        let (queue, mut consumer) = MemoryQueue::bounded(2);
+        let (queue, mut consumer) = queue();
         let receipt = queue.append(record("a")).expect("there is room");
-        let mut batch = consumer.take(10).await;
+        let mut batch = consumer.take(10, 100).await;
         assert_eq!(batch.len(), 1);
         batch.remove(0).settle(Settlement::Acknowledged);
         assert_eq!(receipt.await, Settlement::Acknowledged);
     }
 
     #[tokio::test]
-    async fn a_full_queue_says_so() {
-        let (queue, _consumer) = MemoryQueue::bounded(1);
-        queue.append(record("a")).expect("there is room");
-        assert_eq!(queue.append(record("b")).err(), Some(Full));
+    async fn a_full_queue_says_so_until_a_record_is_settled() {
+        let (queue, mut consumer) = queue();
+        let _receipts = ["a", "b"].map(|body| queue.append(record(body)).expect("there is room"));
+        assert_eq!(queue.append(record("c")).err(), Some(Full));
+        let mut batch = consumer.take(1, 100).await;
+        assert_eq!(queue.append(record("c")).err(), Some(Full), "it is taken out, but not settled");
+        batch.remove(0).settle(Settlement::Acknowledged);
+        assert!(queue.append(record("c")).is_ok());
     }
 
     #[tokio::test]
     async fn a_delivery_that_nobody_answered_is_to_be_retried() {
-        let (queue, mut consumer) = MemoryQueue::bounded(1);
+        let (queue, mut consumer) = queue();
         let receipt = queue.append(record("a")).expect("there is room");
-        drop(consumer.take(1).await);
+        drop(consumer.take(1, 100).await);
+        assert_eq!(receipt.await, Settlement::RetryAfter(RETRY_AFTER_SHUTDOWN));
+        let receipt = queue.append(record("a")).expect("there is room");
+        drop(consumer);
         assert_eq!(receipt.await, Settlement::RetryAfter(RETRY_AFTER_SHUTDOWN));
     }
 
     #[tokio::test]
-    async fn a_closed_queue_is_drained_and_takes_nothing_in() {
-        let (queue, mut consumer) = MemoryQueue::bounded(2);
+    async fn a_consumer_whose_queues_are_gone_is_drained() {
+        let (queue, mut consumer) = queue();
         let _receipt = queue.append(record("a")).expect("there is room");
-        consumer.close();
-        assert!(queue.append(record("b")).is_err());
-        assert_eq!(consumer.take(2).await.len(), 1);
-        assert_eq!(consumer.take(2).await.len(), 0);
+        drop(queue);
+        assert_eq!(consumer.take(2, 100).await.len(), 1);
+        assert_eq!(consumer.take(2, 100).await.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_bounded_in_records_and_bytes_and_loses_nothing() {
+        let (entrance, mut consumer) = consumer();
+        let queue = MemoryQueue::new(vec![entrance], Room::default());
+        let _receipts =
+            ["aa", "bb", "cc", "dddddd", "e"].map(|body| queue.append(record(body)).expect("there is room"));
+        let mut lengths = Vec::new();
+        for _ in 0..3 {
+            lengths.push(
+                consumer.take(2, 5).await.iter().map(|delivery| delivery.record().body.len()).collect::<Vec<_>>(),
+            );
+        }
+        assert_eq!(lengths, [vec![2, 2], vec![2], vec![6]]);
+        assert_eq!(consumer.take(2, 5).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn every_consumer_gets_every_record_and_has_a_say() {
+        let ((to_one, mut one), (to_other, mut other)) = (consumer(), consumer());
+        let queue = MemoryQueue::new(vec![to_one, to_other], Room::default());
+        let mut receipt = queue.append(record("a")).expect("there is room");
+        one.take(1, 100).await.remove(0).settle(Settlement::Acknowledged);
+        assert!(futures_pending(&mut receipt).await, "the other has not said anything");
+        other.take(1, 100).await.remove(0).settle(Settlement::RetryAfter(Duration::from_secs(9)));
+        assert_eq!(receipt.await, Settlement::RetryAfter(Duration::from_secs(9)));
+    }
+
+    async fn futures_pending(receipt: &mut Receipt) -> bool {
+        tokio::time::timeout(Duration::ZERO, receipt).await.is_err()
     }
 }

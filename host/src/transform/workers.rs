@@ -6,18 +6,28 @@ use crate::record::Record;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// A fixed set of threads that map batches with one plugin. They end when the last clone of this is gone.
+/// A fixed set of threads that map batches, each with the plugin it comes with. They end when the last clone of this
+/// is gone.
 #[derive(Clone)]
 pub struct Workers {
     jobs: mpsc::Sender<Job>,
+    free: Arc<Semaphore>,
+}
+
+/// A thread that is free and waits for its batch.
+pub struct Slot {
+    jobs: mpsc::Sender<Job>,
+    /// Given back when the batch has been mapped.
+    _thread: OwnedSemaphorePermit,
 }
 
 /// The threads, to be awaited at shutdown.
 pub struct WorkerThreads(Vec<JoinHandle<()>>);
 
 struct Job {
+    plugin: Arc<Plugin>,
     records: Vec<Record>,
     reply: oneshot::Sender<Vec<Outcome>>,
 }
@@ -32,26 +42,38 @@ impl Workers {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(plugin: Arc<Plugin>, threads: usize) -> io::Result<(Self, WorkerThreads)> {
+    pub fn start(threads: usize) -> io::Result<(Self, WorkerThreads)> {
         let threads = threads.max(1);
-        // One batch waits for each thread, so that none is idle while the next is handed over.
-        let (sender, receiver) = mpsc::channel(threads);
+        let (jobs, receiver) = mpsc::channel(threads);
         let receiver = Arc::new(Mutex::new(receiver));
         let start = |number: usize| {
-            let (plugin, receiver) = (Arc::clone(&plugin), Arc::clone(&receiver));
-            std::thread::Builder::new().name(format!("callspan-guest-{number}")).spawn(move || run(&plugin, &receiver))
+            let receiver = Arc::clone(&receiver);
+            std::thread::Builder::new().name(format!("callspan-guest-{number}")).spawn(move || run(&receiver))
         };
-        let threads = (0..threads).map(start).collect::<io::Result<Vec<_>>>()?;
-        Ok((Workers { jobs: sender }, WorkerThreads(threads)))
+        let handles = (0..threads).map(start).collect::<io::Result<Vec<_>>>()?;
+        Ok((Workers { jobs, free: Arc::new(Semaphore::new(threads)) }, WorkerThreads(handles)))
     }
 
-    /// Maps records: one outcome for each, in their order. Waits for a thread to be free.
+    /// Waits for a thread to be free. Whoever waits here before it makes up a batch gets a larger one the busier the
+    /// threads are.
     ///
     /// # Errors
     /// When the threads have ended.
-    pub async fn transform(&self, records: Vec<Record>) -> Result<Vec<Outcome>, WorkersGone> {
+    pub async fn slot(&self) -> Result<Slot, WorkersGone> {
+        let thread = Arc::clone(&self.free).acquire_owned().await.map_err(|_| WorkersGone)?;
+        Ok(Slot { jobs: self.jobs.clone(), _thread: thread })
+    }
+}
+
+impl Slot {
+    /// Maps records: one outcome for each, in their order.
+    ///
+    /// # Errors
+    /// When the threads have ended.
+    pub async fn transform(self, plugin: &Arc<Plugin>, records: Vec<Record>) -> Result<Vec<Outcome>, WorkersGone> {
         let (reply, outcomes) = oneshot::channel();
-        self.jobs.send(Job { records, reply }).await.map_err(|_| WorkersGone)?;
+        let job = Job { plugin: Arc::clone(plugin), records, reply };
+        self.jobs.send(job).await.map_err(|_| WorkersGone)?;
         outcomes.await.map_err(|_| WorkersGone)
     }
 }
@@ -67,11 +89,11 @@ impl WorkerThreads {
     }
 }
 
-fn run(plugin: &Plugin, jobs: &Mutex<mpsc::Receiver<Job>>) {
+fn run(jobs: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         // One thread waits in the channel, the others for the lock. Nothing can be left half-done under it.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-        let Some(Job { records, reply }) = job else { return };
+        let Some(Job { plugin, records, reply }) = job else { return };
         let outcomes = plugin.transform(&records);
         // Whoever asked may have gone away, and then needs no answer.
         let _sent = reply.send(outcomes);

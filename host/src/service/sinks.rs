@@ -1,0 +1,28 @@
+//! Where traces go, made from what is planned.
+
+use crate::config::plan::{ConsoleCodec, ConsoleTarget, SinkPlan};
+use crate::export::{Exporter, Scope, Style};
+use std::io::{self, IsTerminal as _, Write};
+
+/// An exporter for a sink. To be called within a tokio runtime.
+///
+/// # Errors
+/// When the sink's endpoint cannot be used.
+pub(super) fn exporter(sink: &SinkPlan, scope: Scope) -> anyhow::Result<Exporter> {
+    match sink {
+        SinkPlan::Opentelemetry(endpoint) => {
+            Exporter::new(endpoint, scope).map_err(|error| anyhow::anyhow!("failed to {error}"))
+        }
+        SinkPlan::File { path } => Ok(Exporter::file(path.clone(), scope)),
+        SinkPlan::Console { target, codec } => {
+            let (writer, is_terminal): (Box<dyn Write + Send>, bool) = match target {
+                ConsoleTarget::Stdout => (Box::new(io::stdout()), io::stdout().is_terminal()),
+                ConsoleTarget::Stderr => (Box::new(io::stderr()), io::stderr().is_terminal()),
+            };
+            Ok(match codec {
+                ConsoleCodec::Waterfall => Exporter::console(writer, Style { colour: is_terminal, ..Style::default() }),
+                ConsoleCodec::Json => Exporter::console_json(writer, scope),
+            })
+        }
+    }
+}

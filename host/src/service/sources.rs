@@ -1,0 +1,127 @@
+//! Where records come from, made from what is planned: listeners take their address when the service starts, files and
+//! the standard input are read when it runs.
+
+use super::listen;
+use crate::config::plan::{Part, SourcePlan};
+use crate::connections::{ConnectionLimits, serve};
+use crate::intake::{file, http_server, opentelemetry, stdin};
+use crate::queue::MemoryQueue;
+use crate::telemetry::Component;
+use anyhow::Context as _;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// One source that is about to run.
+pub(super) struct Source {
+    name: String,
+    queue: Arc<MemoryQueue>,
+    component: Component,
+    kind: Kind,
+}
+
+enum Kind {
+    HttpServer { listener: TcpListener, settings: http_server::Settings, connections: ConnectionLimits },
+    Opentelemetry { listeners: Vec<TcpListener>, settings: opentelemetry::Settings, connections: ConnectionLimits },
+    File(file::Settings),
+    Stdin(stdin::Settings),
+}
+
+impl Source {
+    /// Takes its addresses. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When one is taken.
+    pub(super) async fn start(
+        source: Part<SourcePlan>,
+        queue: MemoryQueue,
+        component: Component,
+    ) -> anyhow::Result<Source> {
+        let option = |option: &str| format!("sources.{}.{option}", source.name);
+        let kind = match source.plan {
+            SourcePlan::HttpServer { address, settings, connections } => {
+                let listener = listen(address, &format!("{} or --address", option("address"))).await?;
+                Kind::HttpServer { listener, settings, connections }
+            }
+            SourcePlan::Opentelemetry { grpc, http, settings, connections } => {
+                let mut listeners = Vec::new();
+                for (address, key) in [(grpc, "grpc.address"), (http, "http.address")] {
+                    if let Some(address) = address {
+                        listeners.push(listen(address, &option(key)).await?);
+                    }
+                }
+                Kind::Opentelemetry { listeners, settings, connections }
+            }
+            SourcePlan::File(settings) => Kind::File(settings),
+            SourcePlan::Stdin(settings) => Kind::Stdin(settings),
+        };
+        Ok(Source { name: source.name, queue: Arc::new(queue), component, kind })
+    }
+
+    /// Where it takes the vendor's pushes, if it does.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match &self.kind {
+            Kind::HttpServer { listener, .. } => listener.local_addr().ok(),
+            _ => None,
+        }
+    }
+
+    /// Says in the log that it takes records in.
+    pub(super) fn announce(&self) {
+        let source = self.name.as_str();
+        match &self.kind {
+            Kind::HttpServer { listener, .. } => announce(source, "http_server", listener),
+            Kind::Opentelemetry { listeners, .. } => {
+                listeners.iter().for_each(|listener| announce(source, "opentelemetry", listener));
+            }
+            Kind::File(settings) => tracing::info!(source, r#type = "file", include = ?settings.include, "reading"),
+            Kind::Stdin(_) => tracing::info!(source, r#type = "stdin", "reading"),
+        }
+    }
+
+    /// Takes records in until the shutdown, or until there are no more.
+    ///
+    /// # Errors
+    /// When it cannot go on.
+    pub(super) async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        let Source { name, queue, component, kind } = self;
+        match kind {
+            Kind::HttpServer { listener, settings, connections } => {
+                let counters = Arc::new(http_server::Counters::default());
+                serve(listener, http_server::router(queue, settings, counters), connections, shutdown).await;
+                Ok(())
+            }
+            Kind::Opentelemetry { listeners, settings, connections } => {
+                let router = opentelemetry::router(queue, settings, &component);
+                let (stop, stopped) = tokio::sync::watch::channel(false);
+                let mut servers = tokio::task::JoinSet::new();
+                for listener in listeners {
+                    let mut stopped = stopped.clone();
+                    let stopped = async move {
+                        let _stopped = stopped.wait_for(|is_stopped| *is_stopped).await;
+                    };
+                    servers.spawn(serve(listener, router.clone(), connections, stopped));
+                }
+                shutdown.await;
+                stop.send_replace(true);
+                while servers.join_next().await.is_some() {}
+                Ok(())
+            }
+            Kind::File(settings) => {
+                let read = file::run(settings, queue, &component, shutdown).await;
+                read.with_context(|| format!("source {name}"))
+            }
+            Kind::Stdin(settings) => {
+                let read = stdin::run(settings, queue, &component, shutdown, std::io::stdin()).await;
+                read.with_context(|| format!("source {name}"))
+            }
+        }
+    }
+}
+
+fn announce(source: &str, source_type: &str, listener: &TcpListener) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, source, r#type = source_type, "listening");
+    }
+}
