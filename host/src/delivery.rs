@@ -205,5 +205,6 @@ fn refused_by_backend() -> Rejection {
         code: "backend_refused".to_owned(),
         path: None,
         message: "the backend refused the trace for good; the log of callspan has its reason".to_owned(),
+        position: None,
     }
 }

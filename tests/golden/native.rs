@@ -1,7 +1,7 @@
 //! The mapping called as a plain function, its result put into the host's types by a second, simpler hand: no component,
 //! no checks, no policy. What the host makes of the component must be the same.
 
-use callspan::record::Rejection;
+use callspan::record::{Position, Rejection};
 use callspan::span::{Attribute, Event, Kind, Link, Span, SpanId, Status, Trace, Value};
 use callspan::transform::{Outcome, span_id, trace_id};
 use callspan_tccc::bindings as plugin;
@@ -13,7 +13,8 @@ pub(crate) fn map(mapping: &Mapping, body: &[u8]) -> Outcome {
         plugin::Outcome::Trace(trace) => Outcome::Trace(of_trace(trace)),
         plugin::Outcome::Skipped(_) => Outcome::Skipped,
         plugin::Outcome::Rejected(plugin::Rejection { class, code, path, message }) => {
-            Outcome::Rejected(Rejection { class, code, path, message })
+            let position = Position::named_by(&message);
+            Outcome::Rejected(Rejection { class, code, path, message, position })
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn snapshot(outcomes: &[Outcome]) -> String {
     records.collect::<Vec<_>>().join("\n")
 }
 
-fn of_rejection(Rejection { class, code, path, message }: &Rejection) -> String {
+fn of_rejection(Rejection { class, code, path, message, .. }: &Rejection) -> String {
     format!("class {class}\ncode {code}\npath {}\nmessage {message}\n", path.as_deref().unwrap_or("-"))
 }
 

@@ -219,6 +219,7 @@ fn too_large() -> Rejection {
         code: "body_too_large".to_owned(),
         path: None,
         message: format!("the record is larger than {RECORD_BYTES_MAX} bytes"),
+        position: None,
     }
 }
 

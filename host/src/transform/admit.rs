@@ -8,7 +8,7 @@ use super::error::PLUGIN;
 use super::ids::{SpanIds, span_id, trace_id};
 use super::limits::Limits;
 use super::privacy::Policy;
-use crate::record::Rejection;
+use crate::record::{Position, Rejection};
 use crate::span::{Attribute, Event, Kind, Link, Span, SpanId, Status, Trace, TraceId, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -64,7 +64,8 @@ impl Admission<'_> {
         checked.unwrap_or_else(|breach| {
             let code = if matches!(breach, Breach::Limit { .. }) { "output_limit" } else { "contract" };
             let message = format!("the plugin returned {breach}");
-            Outcome::Rejected(Rejection { class: PLUGIN.to_owned(), code: code.to_owned(), path: None, message })
+            let class = PLUGIN.to_owned();
+            Outcome::Rejected(Rejection { class, code: code.to_owned(), path: None, message, position: None })
         })
     }
 
@@ -309,6 +310,7 @@ fn checked_rejection(rejection: guest::Rejection) -> Checked<Rejection> {
         class: rejection.class,
         code: rejection.code,
         path: rejection.path.map(readable),
+        position: Position::named_by(&rejection.message),
         message: readable(rejection.message),
     })
 }

@@ -96,6 +96,6 @@ pub(super) const PLUGIN: &str = "plugin";
 impl From<CallError> for Rejection {
     fn from(error: CallError) -> Rejection {
         let message = format!("the plugin {error}");
-        Rejection { class: PLUGIN.to_owned(), code: error.code().to_owned(), path: None, message }
+        Rejection { class: PLUGIN.to_owned(), code: error.code().to_owned(), path: None, message, position: None }
     }
 }

@@ -137,6 +137,7 @@ mod tests {
             code: "code".to_owned(),
             path: None,
             message: "message".to_owned(),
+            position: None,
         })
     }
 

@@ -4,7 +4,7 @@ use crate::connections::{ConnectionLimits, serve};
 use crate::intake::Append;
 use crate::intake::http_server::{Counters, Settings, router};
 use crate::queue::{Full, Settlement};
-use crate::record::{Record, Rejection};
+use crate::record::{Position, Record, Rejection};
 use axum::http::Method;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder};
@@ -46,6 +46,7 @@ impl Append for Queue {
                 class: class.to_owned(),
                 code: format!("{class}_code"),
                 path: None,
+                position: Position::named_by(&message),
                 message,
             })
         };
