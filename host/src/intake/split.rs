@@ -20,10 +20,10 @@ mod structure;
 mod tests;
 
 use bytes::Bytes;
-use input::{Input, trimmed};
+use input::{Input, Place, trimmed};
 use serde::de::IgnoredAny;
 use std::io::{self, BufRead, Read};
-use structure::{Place, Structure};
+use structure::{Part, Structure};
 
 pub use input::open;
 
@@ -34,6 +34,8 @@ pub struct Found {
     pub index: u64,
     /// The line on which the record begins, counted from 1.
     pub line: u64,
+    /// Where on that line it begins, in bytes, counted from 1.
+    pub column: u64,
     /// The record without the blanks around it, or `None` if it is larger than the limit.
     pub body: Option<Bytes>,
 }
@@ -73,7 +75,7 @@ impl<R: BufRead> Records<R> {
     fn find(&mut self) -> io::Result<Option<Found>> {
         loop {
             self.input.skip_blank(self.state == State::InArray)?;
-            let line = self.input.line();
+            let place = self.input.place();
             let body = match (self.state, self.input.peek()?) {
                 (_, None) => return Ok(None),
                 (State::Start, _) => {
@@ -91,14 +93,14 @@ impl<R: BufRead> Records<R> {
                     self.state = State::BetweenTexts;
                     continue;
                 }
-                (State::BetweenTexts, Some(_)) => self.text()?,
+                (State::BetweenTexts, Some(_)) => self.text(place)?,
                 (State::InArray, Some(_)) => self.element()?,
                 (State::InLines | State::Ended, Some(_)) => self.line()?,
             };
             let index = self.index;
             self.index += 1;
             let body = body.map(|body| Bytes::copy_from_slice(trimmed(&body)));
-            return Ok(Some(Found { index, line, body }));
+            return Ok(Some(Found { index, line: place.line, column: place.column, body }));
         }
     }
 
@@ -132,7 +134,7 @@ impl<R: BufRead> Records<R> {
     }
 
     /// The first line of a text, or the whole document that begins with it.
-    fn text(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn text(&mut self, place: Place) -> io::Result<Option<Vec<u8>>> {
         let Some(line) = self.line()? else {
             self.state = State::InLines;
             return Ok(None);
@@ -141,11 +143,11 @@ impl<R: BufRead> Records<R> {
             self.state = State::InLines;
             return Ok(Some(line));
         }
-        self.input.put_back(line);
-        self.document()
+        self.input.put_back(line, place);
+        self.document(place)
     }
 
-    fn document(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn document(&mut self, place: Place) -> io::Result<Option<Vec<u8>>> {
         let mut document = Structure::document();
         let text = match self.gather(&mut document)? {
             Gathered::Whole(body) if is_json(&body) => return Ok(Some(body)),
@@ -153,17 +155,18 @@ impl<R: BufRead> Records<R> {
             Gathered::Whole(body) | Gathered::Unended(body) => body,
             Gathered::TooLarge(mut body) => {
                 // The limit may have cut the very line that tells.
+                let behind = self.input.place();
                 let rest = self.beginning_of_line()?;
                 body.extend_from_slice(&rest);
                 if !holds_lines(&body) {
-                    self.input.put_back(rest);
+                    self.input.put_back(rest, behind);
                     return self.skip(&mut document);
                 }
                 body
             }
         };
         self.state = State::InLines;
-        self.input.put_back(text);
+        self.input.put_back(text, place);
         self.line()
     }
 
@@ -221,9 +224,9 @@ impl<R: BufRead> Iterator for Records<R> {
 fn read_value(structure: &mut Structure, bytes: &[u8]) -> (usize, bool) {
     for (at, byte) in bytes.iter().enumerate() {
         match structure.read(*byte) {
-            Place::Within => {}
-            Place::Last => return (at + 1, true),
-            Place::Behind => return (at, true),
+            Part::Within => {}
+            Part::Last => return (at + 1, true),
+            Part::Behind => return (at, true),
         }
     }
     (bytes.len(), false)

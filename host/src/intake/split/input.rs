@@ -1,4 +1,4 @@
-//! Bytes that can be put back, with the number of the line they are on.
+//! Bytes that can be put back, with the place they are at.
 
 use flate2::bufread::MultiGzDecoder;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -24,17 +24,38 @@ pub(super) struct Input<R> {
     /// What was put back; it comes first.
     again: Cursor<Vec<u8>>,
     source: R,
-    /// Of the next byte, counted from 1.
-    line: u64,
+    /// Of the next byte.
+    place: Place,
+}
+
+/// A place in the stream, both counted from 1; a column is a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) line: u64,
+    pub(super) column: u64,
+}
+
+impl Place {
+    pub(super) const BEGINNING: Self = Self { line: 1, column: 1 };
+
+    fn pass(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.iter().rposition(|byte| *byte == b'\n') {
+            self.line += line_breaks(bytes);
+            self.column = (bytes.len() - last) as u64;
+        } else {
+            self.column += bytes.len() as u64;
+        }
+    }
 }
 
 impl<R: BufRead> Input<R> {
     pub(super) fn new(source: R) -> Self {
-        Self { again: Cursor::default(), source, line: 1 }
+        Self { again: Cursor::default(), source, place: Place::BEGINNING }
     }
 
-    pub(super) fn line(&self) -> u64 {
-        self.line
+    /// Of the next byte.
+    pub(super) fn place(&self) -> Place {
+        self.place
     }
 
     /// The next byte, which stays the next.
@@ -53,19 +74,20 @@ impl<R: BufRead> Input<R> {
         self.fill_buf()
     }
 
-    /// The bytes come again before all others. They must be the last that were taken.
-    pub(super) fn put_back(&mut self, mut bytes: Vec<u8>) {
-        self.line -= line_breaks(&bytes);
+    /// The bytes come again before all others. They must be the last that were taken, and this the place of the first.
+    pub(super) fn put_back(&mut self, mut bytes: Vec<u8>, place: Place) {
+        self.place = place;
         let at = usize::try_from(self.again.position()).unwrap_or(usize::MAX);
         bytes.extend_from_slice(self.again.get_ref().get(at..).unwrap_or_default());
         self.again = Cursor::new(bytes);
     }
 
     pub(super) fn skip_byte_order_mark(&mut self) -> io::Result<()> {
+        let place = self.place;
         let mut seen = Vec::new();
         for expected in BYTE_ORDER_MARK {
             if self.peek()? != Some(expected) {
-                self.put_back(seen);
+                self.put_back(seen, place);
                 break;
             }
             self.consume(1);
@@ -107,8 +129,11 @@ impl<R: BufRead> BufRead for Input<R> {
         if count == 0 {
             return;
         }
-        let lines = self.fill_buf().ok().and_then(|chunk| chunk.get(..count)).map_or(0, line_breaks);
-        self.line += lines;
+        let mut place = self.place;
+        if let Some(passed) = self.fill_buf().ok().and_then(|chunk| chunk.get(..count)) {
+            place.pass(passed);
+        }
+        self.place = place;
         if self.again.fill_buf().is_ok_and(|again| !again.is_empty()) {
             self.again.consume(count);
         } else {
@@ -117,7 +142,7 @@ impl<R: BufRead> BufRead for Input<R> {
     }
 }
 
-pub(super) fn line_breaks(bytes: &[u8]) -> u64 {
+fn line_breaks(bytes: &[u8]) -> u64 {
     bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 

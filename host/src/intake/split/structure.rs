@@ -9,7 +9,7 @@ const REMEMBERED_DEPTH_MAX: usize = 1024;
 
 /// What a byte means for the value that is being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Part {
     /// The byte belongs to the value, and the value goes on.
     Within,
     /// The byte is the last of the value.
@@ -47,7 +47,7 @@ impl Structure {
         Self { is_element: true, ..Self::default() }
     }
 
-    pub(super) fn read(&mut self, byte: u8) -> Place {
+    pub(super) fn read(&mut self, byte: u8) -> Part {
         match (self.string, byte) {
             (InString::AfterBackslash, _) if byte != b'\n' => self.string = InString::Yes,
             (InString::Yes, b'\\') => self.string = InString::AfterBackslash,
@@ -57,10 +57,10 @@ impl Structure {
             (InString::No, b'{') => self.open(b'}'),
             (InString::No, b'[') => self.open(b']'),
             (InString::No, b'}' | b']') => return self.close(byte),
-            (InString::No, b',') if self.is_element && self.depth_is_zero() => return Place::Behind,
+            (InString::No, b',') if self.is_element && self.depth_is_zero() => return Part::Behind,
             (InString::No, _) => {}
         }
-        Place::Within
+        Part::Within
     }
 
     fn depth_is_zero(&self) -> bool {
@@ -75,18 +75,18 @@ impl Structure {
         }
     }
 
-    fn close(&mut self, closer: u8) -> Place {
+    fn close(&mut self, closer: u8) -> Part {
         if self.deeper > 0 {
             self.deeper -= 1;
-            return Place::Within;
+            return Part::Within;
         }
         match self.closers.iter().rposition(|open| *open == closer) {
             Some(depth) => {
                 self.closers.truncate(depth);
-                if depth == 0 { Place::Last } else { Place::Within }
+                if depth == 0 { Part::Last } else { Part::Within }
             }
-            None if self.is_element && closer == b']' => Place::Behind,
-            None => Place::Within,
+            None if self.is_element && closer == b']' => Part::Behind,
+            None => Part::Within,
         }
     }
 }
@@ -99,9 +99,9 @@ mod tests {
     fn value(mut structure: Structure, text: &str) -> Option<&str> {
         for (at, byte) in text.bytes().enumerate() {
             match structure.read(byte) {
-                Place::Within => {}
-                Place::Last => return text.get(..=at),
-                Place::Behind => return text.get(..at),
+                Part::Within => {}
+                Part::Last => return text.get(..=at),
+                Part::Behind => return text.get(..at),
             }
         }
         None

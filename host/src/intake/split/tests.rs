@@ -114,6 +114,20 @@ fn a_place_is_counted_from_the_beginning() {
     assert_eq!(places("{\"a\":\n{\"b\":2}\n{\"c\":3}", 8), [(0, 1), (1, 2), (2, 3)]);
 }
 
+/// The place leads back to the record, whatever was read ahead and put back.
+#[test]
+fn a_column_is_counted_in_bytes() {
+    let places = |text: &str, record_bytes_max| -> Vec<_> {
+        found(text.as_bytes(), record_bytes_max).iter().map(|found| (found.line, found.column)).collect()
+    };
+    assert_eq!(places("\u{feff} {\"\u{e9}\":1}\n\n  {}", NO_LIMIT), [(1, 5), (3, 3)]);
+    assert_eq!(places("[{\"\u{e9}\":1}, 2,\n 3]", NO_LIMIT), [(1, 2), (1, 12), (2, 2)]);
+    assert_eq!(places(" {\n} {\n}\n  {}", NO_LIMIT), [(1, 2), (2, 3), (4, 3)]);
+    assert_eq!(places(" {\"a\":\n{\"b\":2}\n {}", NO_LIMIT), [(1, 2), (2, 1), (3, 2)]);
+    assert_eq!(places(" {\"a\":\n{\"b\":2}\n {}", 8), [(1, 2), (2, 1), (3, 2)]);
+    assert_eq!(places(" {\n\"a\":12345} {}", 9), [(1, 2), (2, 12)]);
+}
+
 #[test]
 fn a_record_that_is_too_large_is_passed_over() {
     let (fits, large) = (r#"{"a":12}"#, r#"{"a":123}"#);
@@ -154,7 +168,7 @@ fn a_torn_first_line_before_more_than_fits_costs_only_itself() {
 fn a_line_without_an_end_takes_no_memory() {
     let endless = io::repeat(b'x').take(4 * 1024 * 1024);
     let found: Vec<_> = Records::new(BufReader::new(endless), 100).collect::<io::Result<_>>().expect("a stream");
-    assert_eq!(found, [Found { index: 0, line: 1, body: None }]);
+    assert_eq!(found, [Found { index: 0, line: 1, column: 1, body: None }]);
 }
 
 #[test]
@@ -228,6 +242,17 @@ proptest! {
     fn no_bytes_break_it_and_no_record_is_larger_than_allowed(bytes in prop::collection::vec(prop_oneof![Just(b'{'), Just(b'}'), Just(b'['), Just(b']'), Just(b'"'), Just(b'\\'), Just(b'\n'), Just(b','), Just(b'1'), any::<u8>()], 0..200), limit in 0..40_usize) {
         for found in found(&bytes, limit) {
             prop_assert!(found.body.is_none_or(|body| body.len() <= limit));
+        }
+    }
+
+    #[test]
+    fn every_record_is_found_at_its_place(bytes in prop::collection::vec(prop_oneof![Just(b'{'), Just(b'}'), Just(b'['), Just(b']'), Just(b'"'), Just(b'\\'), Just(b'\n'), Just(b' '), Just(b','), any::<u8>()], 0..200), limit in 0..40_usize) {
+        for found in found(&bytes, limit) {
+            let line = bytes.split_inclusive(|byte| *byte == b'\n').take(usize::try_from(found.line).expect("few") - 1).map(<[u8]>::len).sum::<usize>();
+            let at = line + usize::try_from(found.column).expect("few") - 1;
+            if let Some(body) = found.body {
+                prop_assert!(bytes[at..].starts_with(&body));
+            }
         }
     }
 
