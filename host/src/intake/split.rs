@@ -16,6 +16,8 @@
 
 mod input;
 mod structure;
+mod whole;
+
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,7 @@ use std::io::{self, BufRead, Read};
 use structure::{Part, Structure};
 
 pub use input::open;
+pub use whole::whole;
 
 /// What was found at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]

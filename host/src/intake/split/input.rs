@@ -4,7 +4,7 @@ use flate2::bufread::MultiGzDecoder;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+pub(super) const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 /// What JSON takes for blank.
 const BLANK: [u8; 4] = *b" \t\r\n";
 
@@ -36,7 +36,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) const BEGINNING: Self = Self { line: 1, column: 1 };
+    const BEGINNING: Self = Self { line: 1, column: 1 };
+
+    /// Of what comes behind these bytes.
+    pub(super) fn behind(bytes: &[u8]) -> Self {
+        let mut place = Self::BEGINNING;
+        place.pass(bytes);
+        place
+    }
 
     fn pass(&mut self, bytes: &[u8]) {
         if let Some(last) = bytes.iter().rposition(|byte| *byte == b'\n') {

@@ -197,6 +197,32 @@ fn a_stream_that_breaks_off_is_an_error_after_what_was_read() {
     assert!(records.next().is_none(), "an error ends it");
 }
 
+/// Whoever is told at a glance is told the same as by reading.
+fn is_told_rightly(text: &[u8], record_bytes_max: usize) -> bool {
+    let whole = whole(&Bytes::copy_from_slice(text), record_bytes_max);
+    whole.is_none_or(|whole| found(text, record_bytes_max) == [whole])
+}
+
+#[test]
+fn one_object_is_told_at_a_glance() {
+    let pretty = include_str!("fixtures/vendor_sample.json").replace("Zhang San\"", "Zhang San\",");
+    for text in ["{}", " \n\u{feff}\r\n {\"a\":[{}]}\t\r\n\r\n", "{not json}", "{\"a\":\"\\u00", pretty.as_str()] {
+        let found = found(text.as_bytes(), NO_LIMIT);
+        let whole = whole(&Bytes::copy_from_slice(text.as_bytes()), NO_LIMIT);
+        assert_eq!(whole.as_slice(), if text.ends_with("00") { &[] } else { found.as_slice() }, "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_one_object_is_not_taken_for_one() {
+    for text in ["", "[]", "[{}]", "{}\n{}", "{\"a\":\n{}", "{\n}{}", "1", "{\"\\u\"}}", "{\"\\u\"}x"] {
+        assert_eq!(whole(&Bytes::copy_from_slice(text.as_bytes()), NO_LIMIT), None, "{text}");
+        assert!(is_told_rightly(text.as_bytes(), NO_LIMIT));
+    }
+    assert_eq!(whole(&Bytes::from_static(b"{}   "), 4), None);
+    assert!(whole(&Bytes::from_static(b"{}  "), 4).is_some());
+}
+
 fn json() -> impl Strategy<Value = serde_json::Value> {
     let scalar = prop_oneof![
         Just(serde_json::Value::Null),
@@ -216,6 +242,34 @@ fn objects() -> impl Strategy<Value = Vec<serde_json::Value>> {
         .prop_map(|members| serde_json::Value::Object(members.into_iter().collect()));
     prop::collection::vec(object, 0..8)
 }
+
+/// Of which texts are made that are nearly JSON.
+const TOKENS: &[&[u8]] = &[
+    b"{",
+    b"}",
+    b"{}",
+    b"[",
+    b"]",
+    b"\"",
+    b"\"a\":",
+    b":",
+    b",",
+    b"1",
+    b"true",
+    b"tru",
+    b"-",
+    b"\\",
+    b"\\u",
+    b"\\u00",
+    b"\\\"",
+    b" ",
+    b"\n",
+    b"\r\n",
+    b"\xef\xbb\xbf",
+    b"\xff",
+    b"\x00",
+    b"x",
+];
 
 proptest! {
     #[test]
@@ -254,6 +308,22 @@ proptest! {
                 prop_assert!(bytes[at..].starts_with(&body));
             }
         }
+    }
+
+    #[test]
+    fn a_glance_agrees_with_reading(tokens in prop::collection::vec(prop::sample::select(TOKENS), 0..24), limit in prop_oneof![0..40_usize, Just(NO_LIMIT)]) {
+        let text = tokens.concat();
+        prop_assert!(is_told_rightly(&text, limit));
+        let enclosed = [b"{".as_slice(), &text, b"}"].concat();
+        prop_assert!(is_told_rightly(&enclosed, limit));
+    }
+
+    #[test]
+    fn a_glance_agrees_with_reading_json(objects in objects(), is_pretty in any::<bool>(), separator in "[ \n]{0,2}") {
+        let text = |object: &serde_json::Value| if is_pretty { format!("{object:#}") } else { object.to_string() };
+        prop_assert!(objects.iter().all(|object| is_told_rightly(text(object).as_bytes(), NO_LIMIT)));
+        let all: Vec<_> = objects.iter().map(text).collect();
+        prop_assert!(is_told_rightly(all.join(&separator).as_bytes(), NO_LIMIT));
     }
 
     /// Outside of arrays, in which commas and brackets are not part of a record, every byte that is not blank comes out.
