@@ -1,17 +1,23 @@
 //! HTTP connections, whatever is asked over them: how many there may be, how long they may be idle, how they end.
 
 use axum::Router;
-use hyper::service::{Service, service_fn};
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 /// What connections are held to.
@@ -29,16 +35,30 @@ impl Default for ConnectionLimits {
     }
 }
 
+/// Answers requests. Clones answer alike.
+pub trait Respond: Clone + Send + 'static {
+    /// Answers one request, errors too.
+    fn respond(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send + 'static;
+}
+
+impl Respond for Router {
+    async fn respond(self, request: Request<Incoming>) -> Response<Body> {
+        TowerToHyperService::new(self).call(request).await.unwrap_or_else(|never: Infallible| match never {})
+    }
+}
+
 /// What a connection that is being closed gets to bring its last answer on the way.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Errors of accepting come in floods when there are no file descriptors left.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(500);
+/// Longer than any process runs.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) until the shutdown is there, then answers the requests in flight
 /// and closes every connection.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    responder: impl Respond,
     limits: ConnectionLimits,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -52,7 +72,8 @@ pub async fn serve(
             Some(ended) = connections.join_next() => report(ended),
             accepted = accept(&listener, &room) => match accepted {
                 Ok((stream, permit)) => {
-                    let connection = serve_connection(stream, router.clone(), limits.idle_timeout, closing.subscribe());
+                    let responder = responder.clone();
+                    let connection = serve_connection(stream, responder, limits.idle_timeout, closing.subscribe());
                     connections.spawn(async move {
                         connection.await;
                         drop(permit);
@@ -86,7 +107,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 
 async fn serve_connection(
     stream: TcpStream,
-    router: Router,
+    responder: impl Respond,
     idle_timeout: Duration,
     mut closing: watch::Receiver<bool>,
 ) {
@@ -94,65 +115,99 @@ async fn serve_connection(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "cannot send without delay");
     }
-    let busy = Arc::new(watch::Sender::new(0));
-    let mut requests = busy.subscribe();
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(|request| {
-        let in_flight = InFlight::begin(&busy);
-        let response = router.call(request);
+    let activity = Arc::new(Activity::new());
+    let requests = Arc::clone(&activity);
+    let service = service_fn(move |request| {
+        let in_flight = InFlight::begin(&requests);
+        let response = responder.clone().respond(request);
         async move {
             let response = response.await;
             drop(in_flight);
-            response
+            Ok::<_, Infallible>(response)
         }
     });
     let builder = Builder::new(TokioExecutor::new());
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // This one clock watches over a connection that says nothing, one that sends its headers byte by byte, and one that
+    // is kept open between requests, for HTTP/1.1 and HTTP/2 alike. Requests do not touch it: it looks at what has
+    // happened when it rings, and is set again.
+    let mut clock = pin!(tokio::time::sleep(idle_timeout));
+    let mut patience = idle_timeout;
     let mut is_closing = false;
     loop {
-        let patience = if is_closing { FAREWELL } else { idle_timeout };
         tokio::select! {
+            biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     debug!(error, "connection broke");
                 }
                 return;
             }
-            () = idle_for(patience, &mut requests) => if is_closing { return },
+            () = clock.as_mut() => {
+                let now = Instant::now();
+                let patient_until = later(activity.idle_since().unwrap_or(now), patience);
+                if patient_until > now {
+                    clock.as_mut().reset(patient_until);
+                    continue;
+                }
+                if is_closing {
+                    return;
+                }
+            }
             _ = closing.wait_for(|is_closing| *is_closing), if !is_closing => {}
         }
         // HTTP/2 says good bye, and a request that is just coming in is still answered.
         connection.as_mut().graceful_shutdown();
         is_closing = true;
+        patience = FAREWELL;
+        activity.touch();
+        clock.as_mut().reset(later(Instant::now(), FAREWELL));
+    }
+}
+
+fn later(instant: Instant, duration: Duration) -> Instant {
+    instant.checked_add(duration).unwrap_or(instant + FOR_EVER)
+}
+
+/// What has happened on a connection.
+struct Activity {
+    opened: Instant,
+    requests_in_flight: AtomicUsize,
+    /// When the last request was answered, in nanoseconds since the connection was opened.
+    touched_after_nanos: AtomicU64,
+}
+
+impl Activity {
+    fn new() -> Self {
+        Self { opened: Instant::now(), requests_in_flight: AtomicUsize::new(0), touched_after_nanos: AtomicU64::new(0) }
+    }
+
+    fn touch(&self) {
+        let after = u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.touched_after_nanos.store(after, Ordering::Release);
+    }
+
+    /// None while there is a request to answer.
+    fn idle_since(&self) -> Option<Instant> {
+        let is_idle = self.requests_in_flight.load(Ordering::Acquire) == 0;
+        let after = Duration::from_nanos(self.touched_after_nanos.load(Ordering::Acquire));
+        is_idle.then(|| later(self.opened, after))
     }
 }
 
 /// A request that is being answered.
-struct InFlight(Arc<watch::Sender<usize>>);
+struct InFlight(Arc<Activity>);
 
 impl InFlight {
-    fn begin(busy: &Arc<watch::Sender<usize>>) -> Self {
-        busy.send_modify(|requests| *requests += 1);
-        Self(Arc::clone(busy))
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.requests_in_flight.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(activity))
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.send_modify(|requests| *requests -= 1);
-    }
-}
-
-/// Ends when there has been no request in flight for that long. This one clock watches over a connection that says
-/// nothing, one that sends its headers byte by byte, and one that is kept open between requests, for HTTP/1.1 and
-/// HTTP/2 alike.
-async fn idle_for(patience: Duration, requests: &mut watch::Receiver<usize>) {
-    loop {
-        let is_idle = *requests.borrow_and_update() == 0;
-        tokio::select! {
-            () = tokio::time::sleep(patience), if is_idle => return,
-            // The sender outlives the connection, so this waits.
-            _ = requests.changed() => {}
-        }
+        self.0.touch();
+        self.0.requests_in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
