@@ -17,10 +17,19 @@ pub mod opentelemetry;
 pub mod split;
 pub mod stdin;
 
+pub mod metrics;
+
 mod body;
+mod counters;
+mod store;
+
+#[cfg(test)]
+mod double;
 
 use crate::queue::{Full, MemoryQueue, Receipt, Settlement};
 use crate::record::Record;
+
+pub use counters::SourceCounters;
 
 /// What a source needs of a queue.
 pub trait Append: Send + Sync + 'static {

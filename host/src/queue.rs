@@ -61,6 +61,7 @@ mod tests {
                 code: code.to_owned(),
                 path: None,
                 message: String::new(),
+                position: None,
             })
         };
         let retry = |seconds| Settlement::RetryAfter(Duration::from_secs(seconds));

@@ -1,14 +1,18 @@
 //! The body of a request: read and inflated, both within the limit.
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Bytes, HttpBody};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, HeaderValue};
 use bytes::BytesMut;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use std::future::poll_fn;
 use std::io::Read;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
+
+/// The encodings that are known, as a header lists them.
+pub(super) const ENCODINGS: &str = "gzip, deflate, identity";
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,55 +37,112 @@ pub(super) enum BodyError {
     Slow,
 }
 
+impl BodyError {
+    /// Stable, for scripts and metrics.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownEncoding => "unknown_encoding",
+            Self::TooLarge { .. } => "body_too_large",
+            Self::BrokenOff => "body_broken_off",
+            Self::BrokenEncoding => "broken_encoding",
+            Self::Slow => "body_too_slow",
+        }
+    }
+}
+
+/// A body as it is meant, and as it came.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) body: Bytes,
+    /// Before it was inflated.
+    pub(super) received_bytes: usize,
+}
+
 /// Reads a body of at most `bytes_max`, before and after it is inflated.
 pub(super) async fn read(
     headers: &HeaderMap,
-    body: Body,
+    body: impl HttpBody<Data = Bytes> + Unpin,
     bytes_max: usize,
     timeout: Duration,
-) -> Result<Bytes, BodyError> {
+) -> Result<Arrived, BodyError> {
     let encoding = Encoding::of(headers)?;
-    let body = tokio::time::timeout(timeout, collected(body, bytes_max)).await.map_err(|_| BodyError::Slow)??;
+    let mut collected = pin!(collected(body, bytes_max));
+    let received = match promptly(collected.as_mut()).await {
+        Some(received) => received?,
+        None => tokio::time::timeout(timeout, collected).await.map_err(|_| BodyError::Slow)??,
+    };
+    let received_bytes = received.len();
     // The limit keeps the work short enough to be done right here.
-    match encoding {
-        Encoding::Identity => Ok(body),
-        Encoding::Gzip => inflated(MultiGzDecoder::new(body.as_ref()), bytes_max),
+    let body = match encoding {
+        Encoding::Identity => received,
+        Encoding::Gzip => inflated(MultiGzDecoder::new(received.as_ref()), bytes_max)?,
         // What HTTP calls deflate has zlib's header, but some senders leave it out.
-        Encoding::Deflate if has_zlib_header(&body) => inflated(ZlibDecoder::new(body.as_ref()), bytes_max),
-        Encoding::Deflate => inflated(DeflateDecoder::new(body.as_ref()), bytes_max),
-    }
+        Encoding::Deflate if has_zlib_header(&received) => inflated(ZlibDecoder::new(received.as_ref()), bytes_max)?,
+        Encoding::Deflate => inflated(DeflateDecoder::new(received.as_ref()), bytes_max)?,
+    };
+    Ok(Arrived { body, received_bytes })
 }
 
 impl Encoding {
     fn of(headers: &HeaderMap) -> Result<Self, BodyError> {
         let mut encodings = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
-        let encoding = encodings.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-        match (encoding.as_slice(), encodings.next()) {
-            (b"" | b"identity", None) => Ok(Self::Identity),
-            (b"gzip" | b"x-gzip", None) => Ok(Self::Gzip),
-            (b"deflate", None) => Ok(Self::Deflate),
+        let encoding = encodings.next().unwrap_or_default().trim_ascii();
+        let is = |name: &str| encoding.eq_ignore_ascii_case(name.as_bytes());
+        match encodings.next() {
+            None if encoding.is_empty() || is("identity") => Ok(Self::Identity),
+            None if is("gzip") || is("x-gzip") => Ok(Self::Gzip),
+            None if is("deflate") => Ok(Self::Deflate),
             _ => Err(BodyError::UnknownEncoding),
         }
     }
 }
 
-async fn collected(mut body: Body, bytes_max: usize) -> Result<Bytes, BodyError> {
-    let too_large = BodyError::TooLarge { limit: bytes_max };
-    // What a sender announces need not be waited for.
-    if body.size_hint().lower() > bytes_max as u64 {
-        return Err(too_large);
-    }
-    let mut collected = BytesMut::new();
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let Ok(data) = frame.map_err(|_| BodyError::BrokenOff)?.into_data() else {
-            continue;
-        };
-        if data.len() > bytes_max - collected.len() {
-            return Err(too_large);
+/// What comes of the future if it need not wait, so that no clock is set for it. It is asked twice: a body only begins
+/// to be read when it is first asked for, and then is mostly there already.
+async fn promptly<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let mut is_second = false;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if is_second => Poll::Ready(None),
+        Poll::Pending => {
+            is_second = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
         }
+    })
+    .await
+}
+
+async fn collected(mut body: impl HttpBody<Data = Bytes> + Unpin, bytes_max: usize) -> Result<Bytes, BodyError> {
+    // What a sender announces need not be waited for.
+    let too_large = || BodyError::TooLarge { limit: bytes_max };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
+    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
+    let mut room = bytes_max.checked_sub(first.len()).ok_or_else(too_large)?;
+    // Most bodies come in one piece, which can be kept as it is.
+    let Some(second) = next_data(&mut body).await? else { return Ok(first) };
+    room = room.checked_sub(second.len()).ok_or_else(too_large)?;
+    let mut collected = BytesMut::with_capacity(first.len() + second.len());
+    collected.extend_from_slice(&first);
+    collected.extend_from_slice(&second);
+    while let Some(data) = next_data(&mut body).await? {
+        room = room.checked_sub(data.len()).ok_or_else(too_large)?;
         collected.extend_from_slice(&data);
     }
     Ok(collected.freeze())
+}
+
+async fn next_data(body: &mut (impl HttpBody<Data = Bytes> + Unpin)) -> Result<Option<Bytes>, BodyError> {
+    while !body.is_end_stream() {
+        let Some(frame) = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await else { break };
+        // Trailers say nothing about a body.
+        if let Ok(data) = frame.map_err(|_| BodyError::BrokenOff)?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }
 
 fn inflated(decoder: impl Read, bytes_max: usize) -> Result<Bytes, BodyError> {

@@ -8,8 +8,25 @@
 //!
 //! `receive` sees to one request: its `body` is read and inflated, `split` finds the records in it, and each goes into
 //! the queue by itself. The answer waits for all of them, since a sender forgets what was answered with 200. Whatever
-//! else is answered is an error in JSON with a message that helps, and no message quotes a record.
+//! else is answered is an error in JSON with a message that helps, and no message quotes a record. Any content type is
+//! taken: what a body is, is told by the body.
+//!
+//! | status | `code` | when |
+//! |---|---|---|
+//! | 200 | | every record is stored, or was before; or the push is known and not ours |
+//! | 400 | `records_refused` | all records that are refused are no JSON |
+//! | 400 | `no_record`, `body_broken_off`, `broken_encoding` | no record can be read out of the body |
+//! | 401 | `unauthorized` | the credentials are missing or wrong |
+//! | 404 | `unknown_path` | another path |
+//! | 405 | `method_not_allowed` | another method |
+//! | 408 | `body_too_slow` | the body takes too long to arrive |
+//! | 413 | `body_too_large`, `too_many_records` | more than the limits allow |
+//! | 415 | `unknown_encoding` | a content encoding that is not known |
+//! | 422 | `records_refused` | the mapping refuses records, or the backend does so for good |
+//! | 429 | `queue_full` | the queue has no room; the whole body is to be sent again |
+//! | 503 | `not_stored` | nothing can be stored for now, or it takes too long; the whole body is to be sent again |
 
+mod auth;
 mod counters;
 mod receive;
 mod refusal;
@@ -20,12 +37,14 @@ mod tests;
 
 use super::Append;
 use crate::secret::Secret;
-use axum::Router;
+use auth::Gate;
 use axum::http::Method;
+use receive::Intake;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use counters::Counters;
+pub use receive::Receiver;
 
 /// What is taken in, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,10 +91,16 @@ impl Default for Settings {
     }
 }
 
-/// The service that puts what it is sent into the queue.
-pub fn router<Q: Append>(queue: Arc<Q>, settings: Settings, counters: Arc<Counters>) -> Router {
-    let intake = receive::Intake { queue, settings, counters };
-    // The one path is compared by the handler, so that any path can be configured, whatever a router would read into
-    // it.
-    Router::new().fallback(receive::receive::<Q>).with_state(Arc::new(intake))
+impl Settings {
+    /// A path that begins with the configured one does so up to its end or to a slash.
+    fn serves(&self, path: &str) -> bool {
+        let Some(rest) = path.strip_prefix(&self.path) else { return false };
+        rest.is_empty() || !self.strict_path && (self.path.ends_with('/') || rest.starts_with('/'))
+    }
+}
+
+/// What puts the pushes it is sent into the queue. The name is that of the source, for its logs.
+pub fn receiver<Q: Append>(name: &str, queue: Arc<Q>, settings: Settings, counters: Arc<Counters>) -> Receiver<Q> {
+    let gate = settings.auth.as_ref().map(Gate::new);
+    Receiver(Arc::new(Intake { name: name.to_owned(), queue, settings, gate, counters }))
 }

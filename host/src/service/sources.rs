@@ -88,8 +88,9 @@ impl Source {
         let Source { name, queue, component, kind } = self;
         match kind {
             Kind::HttpServer { listener, settings, connections } => {
-                let counters = Arc::new(http_server::Counters::default());
-                serve(listener, http_server::router(queue, settings, counters), connections, shutdown).await;
+                let counters = Arc::new(http_server::Counters::new(&component));
+                let receiver = http_server::receiver(&name, queue, settings, counters);
+                serve(listener, receiver, connections, shutdown).await;
                 Ok(())
             }
             Kind::Opentelemetry { listeners, settings, connections } => {

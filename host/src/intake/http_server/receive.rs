@@ -1,23 +1,32 @@
 //! One request: whether it is for us, what is in it, and what became of each record.
 
+use super::auth::Gate;
 use super::refusal::Refusal;
-use super::reply::{Reply, Tally};
+use super::reply::Reply;
 use super::{Append, Counters, Settings};
-use crate::intake::body;
-use crate::intake::split::Records;
-use crate::queue::Settlement;
-use crate::record::Record;
-use axum::body::Bytes;
-use axum::extract::{Request, State};
-use axum::http::{Method, Uri};
+use crate::connections::Respond;
+use crate::intake::body::{self, Arrived};
+use crate::intake::split::{Found, Records, whole};
+use crate::intake::store::store;
+use axum::body::{Body, Bytes};
+use axum::http::request::Parts;
+use axum::http::{Request, Response, Uri};
+use hyper::body::Incoming;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use std::time::Instant;
+use tracing::warn;
+
+/// Answers pushes. Clones answer alike.
+pub struct Receiver<Q>(pub(super) Arc<Intake<Q>>);
 
 /// What every request is held against.
 pub(super) struct Intake<Q> {
+    /// The source, as it is called.
+    pub(super) name: String,
     pub(super) queue: Arc<Q>,
     pub(super) settings: Settings,
+    /// What opens to senders, if not everything does.
+    pub(super) gate: Option<Gate>,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -29,55 +38,92 @@ enum Action {
     Unknown,
 }
 
-/// The sender is asked to come again after this long when the queue is full, or slow.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+impl<Q> Clone for Receiver<Q> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
-pub(super) async fn receive<Q: Append>(State(intake): State<Arc<Intake<Q>>>, request: Request) -> Reply {
-    let counters = &intake.counters;
-    Counters::count(&counters.requests);
-    let reply = intake.answer(request).await;
-    reply.unwrap_or_else(|refusal| {
-        counters.count_refusal(&refusal);
-        Reply::refused(&refusal)
-    })
+impl<Q: Append> Respond for Receiver<Q> {
+    async fn respond(self, request: Request<Incoming>) -> Response<Body> {
+        let begun = Instant::now();
+        let Self(intake) = self;
+        let reply = intake.reply(request).await;
+        let counters = &intake.counters;
+        let status = reply.status();
+        if let Some(code) = reply.code() {
+            counters.source.requests(status.as_str()).add(1);
+            intake.note(code, status.as_u16());
+        } else {
+            counters.answered_ok.add(1);
+        }
+        counters.source.answered_after(begun.elapsed());
+        reply.into_response()
+    }
 }
 
 impl<Q: Append> Intake<Q> {
-    async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
-        let (request, body) = request.into_parts();
+    async fn reply(&self, request: Request<Incoming>) -> Reply {
+        match self.records(request).await {
+            Ok(records) => {
+                let bodies = records.iter().map(|found| found.body.clone().unwrap_or_default());
+                let fates = store(&*self.queue, bodies, self.settings.answer_timeout, &self.counters.source).await;
+                Reply::to_records(&records, fates)
+            }
+            Err(refusal) => Reply::refused(&refusal),
+        }
+    }
+
+    /// The records that are to be stored: none if the push is about something else.
+    async fn records(&self, request: Request<Incoming>) -> Result<Vec<Found>, Refusal> {
+        let (head, body) = request.into_parts();
         let (settings, counters) = (&self.settings, &self.counters);
-        if request.uri.path() != settings.path {
-            return Err(Refusal::OtherPath { path: settings.path.clone() });
-        }
-        if request.method != Method::POST {
-            return Err(Refusal::OtherMethod);
-        }
-        let foreign = match Action::of(&request.uri) {
+        self.check(&head)?;
+        let foreign = match Action::of(&head.uri) {
             Action::CallRecord => None,
             Action::Other => Some(&counters.other_actions),
             Action::Unknown => Some(&counters.unknown_actions),
         };
-        let body = body::read(&request.headers, body, settings.body_bytes_max, settings.body_timeout);
+        let body = body::read(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await;
         if let Some(counter) = foreign {
-            Counters::count(counter);
-            // Read all the same, so that the connection can go on; what is in it does not matter.
-            let _ = body.await;
-            return Ok(Reply::ok());
+            // It was read so that the connection can go on; what is in it does not matter.
+            counter.add(1);
+            return Ok(Vec::new());
         }
-        if parameter(&request.uri, "version").is_some_and(|version| version != "1") {
-            Counters::count(&counters.unknown_versions);
+        let Arrived { body, received_bytes } = body?;
+        counters.source.received_bytes.add(received_bytes as u64);
+        if parameter(&head.uri, "version").is_some_and(|version| version != "1") {
+            counters.unknown_versions.add(1);
         }
-        let records = self.records(&body.await?)?;
-        Ok(self.store(records).await)
+        self.split(&body)
+    }
+
+    /// Whoever is not admitted learns nothing but where pushes go.
+    fn check(&self, head: &Parts) -> Result<(), Refusal> {
+        let settings = &self.settings;
+        if !settings.serves(head.uri.path()) {
+            return Err(Refusal::OtherPath { path: settings.path.clone() });
+        }
+        if head.method != settings.method {
+            return Err(Refusal::OtherMethod { method: settings.method.clone() });
+        }
+        if self.gate.as_ref().is_some_and(|gate| !gate.admits(&head.headers)) {
+            return Err(Refusal::Unauthorized);
+        }
+        Ok(())
     }
 
     /// All records of a body, before the first of them is stored: a body is taken as a whole or not at all.
-    fn records(&self, body: &Bytes) -> Result<Vec<Bytes>, Refusal> {
-        let limit = self.settings.body_records_max;
-        let mut records = Vec::new();
-        for found in Records::new(body.as_ref(), self.settings.body_bytes_max) {
+    fn split(&self, body: &Bytes) -> Result<Vec<Found>, Refusal> {
+        let Settings { body_bytes_max, body_records_max: limit, .. } = self.settings;
+        let mut records = Vec::with_capacity(1);
+        if let Some(found) = whole(body, body_bytes_max).filter(|_| limit > 0) {
+            records.push(found);
+            return Ok(records);
+        }
+        for found in Records::new(body.as_ref(), body_bytes_max) {
             // Memory can always be read, and no record is larger than the body.
-            records.extend(found.ok().and_then(|found| found.body));
+            records.extend(found.ok().filter(|found| found.body.is_some()));
             if records.len() > limit {
                 return Err(Refusal::TooManyRecords { limit });
             }
@@ -85,43 +131,12 @@ impl<Q: Append> Intake<Q> {
         if records.is_empty() { Err(Refusal::NoRecord) } else { Ok(records) }
     }
 
-    /// Puts the records into the queue and waits for what becomes of them, also when there is not room for all: those
-    /// within are on their way.
-    async fn store(&self, records: Vec<Bytes>) -> Reply {
-        let deadline = Instant::now() + self.settings.answer_timeout;
-        let mut tally = Tally::of(records.len());
-        let mut receipts = Vec::with_capacity(records.len());
-        for body in records {
-            let Ok(receipt) = self.queue.append(Record { body, metadata: Vec::new() }) else {
-                Counters::count(&self.counters.queue_full);
-                tally.retry_after(RETRY_AFTER);
-                break;
-            };
-            Counters::count(&self.counters.records);
-            receipts.push((receipt, Unsettled(&self.counters)));
+    /// Refused records are counted and logged one by one, where they are refused.
+    fn note(&self, code: &'static str, status: u16) {
+        if code != Reply::RECORDS_REFUSED {
+            self.counters.source.refused_request(code);
+            warn!(code, status, source = self.name, "request refused");
         }
-        for (index, (receipt, unsettled)) in receipts.into_iter().enumerate() {
-            let settlement = timeout_at(deadline, receipt).await.unwrap_or(Settlement::RetryAfter(RETRY_AFTER));
-            unsettled.settle(&settlement);
-            tally.add(index, settlement);
-        }
-        tally.reply()
-    }
-}
-
-/// A record in the queue. Dropped when the sender goes away, it counts as abandoned.
-struct Unsettled<'a>(&'a Counters);
-
-impl Unsettled<'_> {
-    fn settle(self, settlement: &Settlement) {
-        self.0.count_settlement(settlement);
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Unsettled<'_> {
-    fn drop(&mut self) {
-        Counters::count(&self.0.abandoned);
     }
 }
 

@@ -1,182 +1,334 @@
 //! What is answered: always JSON, `{"ErrCode":0,"ErrMsg":"ok"}` when all is well, else with the HTTP status as its
 //! `ErrCode`. The vendor looks at the code, everybody else at the status.
+//!
+//! ```json
+//! {"ErrCode":422,"ErrMsg":"1 of 2 records are refused, the others are stored","code":"records_refused",
+//!  "records":[{"index":1,"code":"not_json","line":2,"column":17,"message":"expected `,` at line 2 column 17"}]}
+//! ```
+//!
+//! `code` is stable and names what is wrong with the request. `records` has a verdict for each record that was not
+//! taken, with the place in the body, inflated if it was compressed: both counted from 1, a column is a byte. It is
+//! where the record is wrong, or where it begins if nobody knows better.
 
 use super::refusal::Refusal;
+use crate::intake::split::Found;
+use crate::intake::store::{Fate, RETRY_AFTER, whole_seconds};
 use crate::queue::Settlement;
-use crate::record::Rejection;
-use axum::http::StatusCode;
-use axum::http::header::{self, HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use crate::record::{Position, Rejection};
+use axum::body::{Body, Bytes};
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{Response, StatusCode};
 use serde::Serialize;
 use std::time::Duration;
 
 /// A body may hold thousands of broken records; a sender can do with the first of them.
-const REFUSED_SHOWN_MAX: usize = 100;
+const VERDICTS_MAX: usize = 100;
+
+const OK: &[u8] = br#"{"ErrCode":0,"ErrMsg":"ok"}"#;
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) enum Reply {
+    Ok,
+    Error(Box<Error>),
+}
+
+#[derive(Debug)]
+pub(super) struct Error {
     status: StatusCode,
-    headers: HeaderMap,
+    header: Option<(HeaderName, HeaderValue)>,
     content: Content,
 }
 
 #[derive(Debug, Serialize)]
 struct Content {
     #[serde(rename = "ErrCode")]
-    code: u16,
+    status: u16,
     #[serde(rename = "ErrMsg")]
     message: String,
-    /// The refused records of a body that holds several.
+    code: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    records: Vec<Refused>,
+    records: Vec<Verdict>,
+    /// Verdicts that are left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    records_omitted: usize,
 }
 
+/// On a record that was not taken.
 #[derive(Debug, Serialize)]
-struct Refused {
+struct Verdict {
     index: usize,
     code: String,
+    line: u64,
+    column: u64,
     message: String,
 }
 
 impl Reply {
-    pub(super) fn ok() -> Self {
-        Self {
-            status: StatusCode::OK,
-            headers: HeaderMap::new(),
-            content: Content { code: 0, message: "ok".to_owned(), records: Vec::new() },
-        }
-    }
+    /// The code of a reply that refuses records and takes the request.
+    pub(super) const RECORDS_REFUSED: &'static str = "records_refused";
 
     pub(super) fn refused(refusal: &Refusal) -> Self {
-        let mut reply = Self::error(refusal.status(), refusal.to_string());
-        reply.headers.extend(refusal.header());
-        reply
-    }
-
-    fn error(status: StatusCode, message: String) -> Self {
-        Self {
-            status,
-            headers: HeaderMap::new(),
-            content: Content { code: status.as_u16(), message, records: Vec::new() },
-        }
-    }
-}
-
-impl IntoResponse for Reply {
-    fn into_response(self) -> Response {
-        let text = serde_json::to_string(&self.content).expect("its keys are strings and its values can be written");
-        let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        (self.status, self.headers, [json], text).into_response()
-    }
-}
-
-/// What became of the records of one body, added up into one answer.
-pub(super) struct Tally {
-    records: usize,
-    refused: Vec<(usize, Rejection)>,
-    retry_after: Option<Duration>,
-}
-
-impl Tally {
-    pub(super) fn of(records: usize) -> Self {
-        Self { records, refused: Vec::new(), retry_after: None }
-    }
-
-    pub(super) fn add(&mut self, index: usize, settlement: Settlement) {
-        match settlement {
-            Settlement::Acknowledged => {}
-            Settlement::RetryAfter(delay) => self.retry_after(delay),
-            Settlement::Rejected(rejection) => self.refused.push((index, rejection)),
-        }
-    }
-
-    pub(super) fn retry_after(&mut self, delay: Duration) {
-        self.retry_after = self.retry_after.max(Some(delay));
+        Self::error(refusal.status(), refusal.header(), refusal.to_string(), refusal.code(), Verdicts::default())
     }
 
     /// If anything is to be sent again, then the whole body: what is stored twice becomes the same trace. Only when all
-    /// is settled are refusals told.
-    pub(super) fn reply(self) -> Reply {
-        if let Some(delay) = self.retry_after {
-            let mut reply = Reply::error(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not everything could be stored for now; send the whole body again later".to_owned(),
-            );
-            reply.headers.insert(header::RETRY_AFTER, whole_seconds(delay).into());
-            return reply;
+    /// is settled, and nothing is to be sent again, is it said that something is refused for good.
+    pub(super) fn to_records(records: &[Found], fates: Vec<Fate>) -> Self {
+        let mut verdicts = Verdicts::default();
+        let (mut is_full, mut is_malformed, mut delay) = (false, true, None);
+        for (index, (found, fate)) in records.iter().zip(fates).enumerate() {
+            match fate {
+                Fate::Settled(Settlement::Acknowledged) => {}
+                Fate::Settled(Settlement::RetryAfter(wanted)) => {
+                    delay = delay.max(Some(wanted));
+                    verdicts.add(|| Verdict::not_stored(index, found));
+                }
+                Fate::Settled(Settlement::Rejected(rejection)) => {
+                    is_malformed &= rejection.class == "malformed";
+                    verdicts.add(|| Verdict::rejected(index, found, rejection));
+                }
+                Fate::NotTaken => {
+                    is_full = true;
+                    delay = delay.max(Some(RETRY_AFTER));
+                    verdicts.add(|| Verdict::not_stored(index, found));
+                }
+            }
         }
-        let Some((_, first)) = self.refused.first() else {
-            return Reply::ok();
+        match (delay, verdicts.count) {
+            (Some(delay), _) if is_full => Self::again(StatusCode::TOO_MANY_REQUESTS, delay, verdicts),
+            (Some(delay), _) => Self::again(StatusCode::SERVICE_UNAVAILABLE, delay, verdicts),
+            (None, 0) => Self::Ok,
+            (None, refused) => {
+                let status = if is_malformed { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
+                let message = match verdicts.shown.first() {
+                    Some(only) if records.len() == 1 => only.message.clone(),
+                    _ => format!("{refused} of {} records are refused, the others are stored", records.len()),
+                };
+                Self::error(status, None, message, Self::RECORDS_REFUSED, verdicts)
+            }
+        }
+    }
+
+    fn again(status: StatusCode, delay: Duration, verdicts: Verdicts) -> Self {
+        let header = Some((header::RETRY_AFTER, whole_seconds(delay).into()));
+        let (message, code) = match status {
+            StatusCode::TOO_MANY_REQUESTS => ("the queue is full; send the whole body again later", "queue_full"),
+            _ => ("not everything could be stored for now; send the whole body again later", NOT_STORED),
         };
-        let is_malformed = self.refused.iter().all(|(_, rejection)| rejection.class == "malformed");
-        let status = if is_malformed { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
-        if self.records == 1 {
-            return Reply::error(status, first.message.clone());
+        Self::error(status, header, message.to_owned(), code, verdicts)
+    }
+
+    fn error(
+        status: StatusCode,
+        header: Option<(HeaderName, HeaderValue)>,
+        message: String,
+        code: &'static str,
+        verdicts: Verdicts,
+    ) -> Self {
+        let records_omitted = verdicts.count - verdicts.shown.len();
+        let content = Content { status: status.as_u16(), message, code, records: verdicts.shown, records_omitted };
+        Self::Error(Box::new(Error { status, header, content }))
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Ok => StatusCode::OK,
+            Self::Error(error) => error.status,
         }
-        let message = format!("{} of {} records are refused, the others are stored", self.refused.len(), self.records);
-        let mut reply = Reply::error(status, message);
-        let shown = self.refused.into_iter().take(REFUSED_SHOWN_MAX);
-        reply.content.records =
-            shown.map(|(index, Rejection { code, message, .. })| Refused { index, code, message }).collect();
-        reply
+    }
+
+    /// What is wrong, unless nothing is.
+    pub(super) fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok => None,
+            Self::Error(error) => Some(error.content.code),
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let status = self.status();
+        let (text, more) = match self {
+            Self::Ok => (Bytes::from_static(OK), None),
+            Self::Error(error) => {
+                let text =
+                    serde_json::to_vec(&error.content).expect("its keys are strings and its values can be written");
+                (text.into(), error.header)
+            }
+        };
+        let mut response = Response::new(Body::from(text));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+        response.headers_mut().extend(more);
+        response
     }
 }
 
-/// At least one, and never less than asked for.
-fn whole_seconds(delay: Duration) -> u64 {
-    delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0)).max(1)
+/// The first of them, and how many there are.
+#[derive(Debug, Default)]
+struct Verdicts {
+    shown: Vec<Verdict>,
+    count: usize,
+}
+
+impl Verdicts {
+    fn add(&mut self, verdict: impl FnOnce() -> Verdict) {
+        self.count += 1;
+        if self.shown.len() < VERDICTS_MAX {
+            self.shown.push(verdict());
+        }
+    }
+}
+
+const NOT_STORED: &str = "not_stored";
+
+impl Verdict {
+    fn not_stored(index: usize, found: &Found) -> Self {
+        let message = "not stored for now; send the whole body again later".to_owned();
+        Self { index, code: NOT_STORED.to_owned(), line: found.line, column: found.column, message }
+    }
+
+    fn rejected(index: usize, found: &Found, rejection: Rejection) -> Self {
+        let Rejection { code, message, position, .. } = rejection;
+        let Some(position) = position else {
+            return Self { index, code, line: found.line, column: found.column, message };
+        };
+        let Position { line, column } = in_body(found, position);
+        let message = match Position::split_off(&message) {
+            Some((words, _)) => format!("{words} at line {line} column {column}"),
+            None => message,
+        };
+        Self { index, code, line, column, message }
+    }
+}
+
+/// A place in the record as a place in the body. A column beyond the end of its line is where the line ends.
+fn in_body(found: &Found, Position { line, column }: Position) -> Position {
+    let lines_before = line.saturating_sub(1);
+    let record = found.body.as_deref().unwrap_or_default();
+    let nth = usize::try_from(lines_before).unwrap_or(usize::MAX);
+    let text = record.split(|byte| *byte == b'\n').nth(nth).unwrap_or_default();
+    let start = if lines_before == 0 { found.column } else { 1 };
+    Position { line: found.line.saturating_add(lines_before), column: start + bytes_before(text, column) }
+}
+
+/// The bytes of a line that stand before this character; what is no character counts as one.
+fn bytes_before(line: &[u8], column: u64) -> u64 {
+    let characters = line.utf8_chunks().flat_map(|chunk| {
+        let broken = Some(chunk.invalid().len()).filter(|bytes| *bytes > 0);
+        chunk.valid().chars().map(char::len_utf8).chain(broken)
+    });
+    let before = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
+    characters.take(before).map(|bytes| bytes as u64).sum()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rejection(class: &str) -> Settlement {
-        Settlement::Rejected(Rejection {
+    fn rejection(class: &str, message: &str) -> Fate {
+        Fate::Settled(Settlement::Rejected(Rejection {
             class: class.to_owned(),
             code: "code".to_owned(),
             path: None,
-            message: "message".to_owned(),
-            position: None,
-        })
+            message: message.to_owned(),
+            position: Position::named_by(message),
+        }))
     }
 
-    fn reply(settlements: impl IntoIterator<Item = Settlement>) -> Reply {
-        let settlements: Vec<_> = settlements.into_iter().collect();
-        let mut tally = Tally::of(settlements.len());
-        settlements.into_iter().enumerate().for_each(|(index, settlement)| tally.add(index, settlement));
-        tally.reply()
+    fn retry_after(milliseconds: u64) -> Fate {
+        Fate::Settled(Settlement::RetryAfter(Duration::from_millis(milliseconds)))
+    }
+
+    fn reply(fates: impl IntoIterator<Item = Fate>) -> Reply {
+        let fates: Vec<_> = fates.into_iter().collect();
+        let found = Found { index: 0, line: 1, column: 1, body: Some(Bytes::from_static(b"{}")) };
+        Reply::to_records(&vec![found; fates.len()], fates)
+    }
+
+    fn error(fates: impl IntoIterator<Item = Fate>) -> Error {
+        match reply(fates) {
+            Reply::Error(error) => *error,
+            Reply::Ok => unreachable!("something is wrong"),
+        }
+    }
+
+    fn delay(fates: impl IntoIterator<Item = Fate>) -> Option<String> {
+        let (name, value) = error(fates).header?;
+        assert_eq!(name, "retry-after");
+        value.to_str().ok().map(str::to_owned)
     }
 
     #[test]
     fn the_longest_delay_counts_and_is_rounded_up() {
-        let delays = [0, 1_500, 900].map(|delay| Settlement::RetryAfter(Duration::from_millis(delay)));
-        assert_eq!(reply(delays).headers.get("retry-after"), Some(&HeaderValue::from_static("2")));
-        assert_eq!(
-            reply([Settlement::RetryAfter(Duration::ZERO)]).headers.get("retry-after"),
-            Some(&HeaderValue::from_static("1"))
-        );
-        assert_eq!(whole_seconds(Duration::MAX), u64::MAX);
+        assert_eq!(delay([0, 1_500, 900].map(retry_after)).as_deref(), Some("2"));
+        assert_eq!(delay([retry_after(0)]).as_deref(), Some("1"));
+        assert_eq!(delay([retry_after(7_000), Fate::NotTaken]).as_deref(), Some("7"));
+        assert_eq!(delay([retry_after(1_000), Fate::NotTaken]).as_deref(), Some("5"));
     }
 
     #[test]
     fn what_is_to_be_sent_again_outweighs_what_is_refused() {
-        assert_eq!(
-            reply([rejection("malformed"), Settlement::RetryAfter(Duration::ZERO)]).status,
-            StatusCode::SERVICE_UNAVAILABLE
-        );
+        let again = error([rejection("malformed", ""), retry_after(0)]);
+        assert_eq!((again.status, again.content.code), (StatusCode::SERVICE_UNAVAILABLE, "not_stored"));
+        let full = error([rejection("malformed", ""), retry_after(0), Fate::NotTaken]);
+        assert_eq!((full.status, full.content.code), (StatusCode::TOO_MANY_REQUESTS, "queue_full"));
+        let codes: Vec<_> = full.content.records.iter().map(|verdict| verdict.code.as_str()).collect();
+        assert_eq!(codes, ["code", "not_stored", "not_stored"]);
     }
 
     #[test]
     fn only_if_all_that_is_refused_is_malformed_it_is_a_bad_request() {
-        assert_eq!(reply([rejection("malformed"), Settlement::Acknowledged]).status, StatusCode::BAD_REQUEST);
-        assert_eq!(reply([rejection("malformed"), rejection("incomplete")]).status, StatusCode::UNPROCESSABLE_ENTITY);
+        let acknowledged = Fate::Settled(Settlement::Acknowledged);
+        assert_eq!(reply([rejection("malformed", ""), acknowledged]).status(), StatusCode::BAD_REQUEST);
+        let mixed = [rejection("malformed", ""), rejection("incomplete", "")];
+        assert_eq!(reply(mixed).status(), StatusCode::UNPROCESSABLE_ENTITY);
     }
 
     #[test]
     fn a_long_list_is_cut() {
-        let reply = reply((0..=REFUSED_SHOWN_MAX).map(|_| rejection("malformed")));
-        assert_eq!(reply.content.records.len(), REFUSED_SHOWN_MAX);
-        assert_eq!(reply.content.message, "101 of 101 records are refused, the others are stored");
+        let whole = error((0..VERDICTS_MAX).map(|_| rejection("malformed", "")));
+        assert_eq!((whole.content.records.len(), whole.content.records_omitted), (VERDICTS_MAX, 0));
+        let cut = error((0..=VERDICTS_MAX).map(|_| rejection("malformed", "")));
+        assert_eq!((cut.content.records.len(), cut.content.records_omitted), (VERDICTS_MAX, 1));
+        assert_eq!(cut.content.message, "101 of 101 records are refused, the others are stored");
+    }
+
+    #[test]
+    fn a_place_in_a_record_becomes_one_in_the_body() {
+        let body = Bytes::from_static("{\"\u{e9}\u{20ac}\":1}\n\u{e9}x".as_bytes());
+        let found = Found { index: 0, line: 3, column: 5, body: Some(body) };
+        let place = |line, column| {
+            let Position { line, column } = in_body(&found, Position { line, column });
+            (line, column)
+        };
+        assert_eq!(place(1, 1), (3, 5));
+        assert_eq!(place(1, 5), (3, 12), "behind two characters of two and three bytes");
+        assert_eq!(place(2, 2), (4, 3));
+        assert_eq!(place(2, 3), (4, 4), "the end");
+        assert_eq!(place(2, 99), (4, 4), "beyond the end");
+        assert_eq!(place(u64::MAX, u64::MAX), (u64::MAX, 1));
+        assert_eq!(bytes_before(b"a\xff\xffb", 4), 3);
+    }
+
+    #[test]
+    fn a_message_names_the_place_in_the_body() {
+        let found = Found { index: 0, line: 2, column: 3, body: Some(Bytes::from_static(b"{x}")) };
+        let Reply::Error(error) = Reply::to_records(&[found], vec![rejection("malformed", "no at line 1 column 2")])
+        else {
+            unreachable!("it is refused");
+        };
+        assert_eq!(
+            serde_json::to_string(&error.content).expect("JSON"),
+            concat!(
+                r#"{"ErrCode":400,"ErrMsg":"no at line 2 column 4","code":"records_refused","records":["#,
+                r#"{"index":0,"code":"code","line":2,"column":4,"message":"no at line 2 column 4"}]}"#
+            )
+        );
     }
 }

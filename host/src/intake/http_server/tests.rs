@@ -3,12 +3,16 @@
 mod connections;
 mod service;
 
-use super::Settings;
+use super::{Credentials, Settings};
 use crate::connections::ConnectionLimits;
+use crate::intake::double::Queue;
+use crate::intake::metrics;
+use crate::secret::Secret;
 use axum::http::Method;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-use service::{Answer, OK, Queue, Service};
+use serde_json::json;
+use service::{Answer, OK, Service};
 use std::io::Write;
 use std::time::Duration;
 
@@ -21,9 +25,10 @@ async fn a_record_that_is_stored_is_acknowledged() {
     assert_eq!((answer.status, answer.text.as_str()), (200, OK));
     assert_eq!(service.taken(), [r#"{"a":1}"#]);
     assert_eq!(
-        (service.count(|c| &c.requests), service.count(|c| &c.records), service.count(|c| &c.acknowledged)),
+        (service.requests("200"), service.count(metrics::RECEIVED_EVENTS), service.settled("acknowledged")),
         (1, 1, 1)
     );
+    assert_eq!(service.count(metrics::RECEIVED_BYTES), 9);
 }
 
 #[tokio::test]
@@ -35,38 +40,62 @@ async fn every_record_of_a_body_is_stored_by_itself() {
 }
 
 #[tokio::test]
-async fn a_single_record_that_is_refused_says_why() {
+async fn a_single_record_that_is_refused_says_why_and_where() {
     let service = Service::start().await;
-    let malformed = service.post("{malformed").await;
-    assert!(malformed.is_error(400, "line 1 column 2"), "{malformed:?}");
+    let malformed = service.post("\n {malformed").await;
+    assert!(malformed.is_error(400, "records_refused", "line 2 column 3"), "{malformed:?}");
+    let verdict = json!([{
+        "index": 0, "code": "malformed_code", "line": 2, "column": 3,
+        "message": "the record is malformed at line 2 column 3"
+    }]);
+    assert_eq!(malformed.verdicts(), verdict);
     let incomplete = service.post(r#"{"a":"incomplete"}"#).await;
-    assert!(incomplete.is_error(422, "the record is incomplete"), "{incomplete:?}");
-    assert_eq!(service.count(|c| &c.rejected), 2);
+    assert!(incomplete.is_error(422, "records_refused", "the record is incomplete"), "{incomplete:?}");
+    assert_eq!(service.settled("rejected"), 2);
+    assert_eq!((service.errors_of("malformed", "malformed_code"), service.errors("records_refused")), (1, 0));
+    assert_eq!((service.requests("400"), service.requests("422")), (1, 1));
 }
 
 #[tokio::test]
 async fn of_several_records_each_that_is_refused_is_told() {
     let service = Service::start().await;
-    let answer = service.post("{\"a\":1}\n{malformed\n{\"b\":\"incomplete\"}\n").await;
+    let answer = service.post("{\"a\":1}\n {malformed\n{\"b\":\"incomplete nowhere\"}\n").await;
     assert_eq!(answer.status, 422);
     assert_eq!(
         answer.text,
         concat!(
-            r#"{"ErrCode":422,"ErrMsg":"2 of 3 records are refused, the others are stored","records":["#,
-            r#"{"index":1,"code":"malformed_code","message":"the record is malformed at line 1 column 2"},"#,
-            r#"{"index":2,"code":"incomplete_code","message":"the record is incomplete at line 1 column 2"}]}"#
+            r#"{"ErrCode":422,"ErrMsg":"2 of 3 records are refused, the others are stored","code":"records_refused","#,
+            r#""records":[{"index":1,"code":"malformed_code","line":2,"column":3,"#,
+            r#""message":"the record is malformed at line 2 column 3"},"#,
+            r#"{"index":2,"code":"incomplete_code","line":3,"column":1,"message":"the record is incomplete"}]}"#
         )
     );
     assert_eq!(service.post("{\"a\":1}\n{malformed\n").await.status, 400);
 }
 
 #[tokio::test]
+async fn a_place_is_one_in_the_inflated_body() {
+    let service = Service::start().await;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all("[{\"a\":\"\u{e9}\"}, {malformed}]".as_bytes()).expect("memory");
+    let body = gzip.finish().expect("memory");
+    let answer = Answer::to(service.request(Method::POST, "/").header("content-encoding", "gzip").body(body)).await;
+    assert_eq!((&answer.verdicts()[0]["line"], &answer.verdicts()[0]["column"]), (&json!(1), &json!(15)));
+}
+
+#[tokio::test]
 async fn what_cannot_be_stored_now_is_asked_for_again() {
     let service = Service::start().await;
     let answer = service.post("{\"a\":1}\n{\"b\":\"later\"}\n{malformed\n").await;
-    assert!(answer.is_error(503, "whole body"), "{answer:?}");
+    assert!(answer.is_error(503, "not_stored", "whole body"), "{answer:?}");
     assert_eq!(answer.header("retry-after"), Some("7"));
-    assert_eq!(service.count(|c| &c.to_be_retried), 1);
+    let verdicts = answer.verdicts();
+    assert_eq!(
+        (&verdicts[0]["index"], &verdicts[0]["code"], &verdicts[0]["line"]),
+        (&json!(1), &json!("not_stored"), &json!(2))
+    );
+    assert_eq!((&verdicts[1]["index"], &verdicts[1]["code"]), (&json!(2), &json!("malformed_code")));
+    assert_eq!((service.settled("to_be_retried"), service.errors("not_stored")), (1, 1));
 }
 
 #[tokio::test]
@@ -78,12 +107,16 @@ async fn a_full_queue_takes_what_fits_and_asks_for_the_whole_body_again() {
     )
     .await;
     let answer = service.post("{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n").await;
-    assert!(answer.is_error(503, "again later"), "{answer:?}");
+    assert!(answer.is_error(429, "queue_full", "again later"), "{answer:?}");
     assert_eq!(answer.header("retry-after"), Some("5"));
+    let verdicts = answer.verdicts();
+    assert_eq!((&verdicts[0]["index"], &verdicts[1]["index"], verdicts.get(2)), (&json!(1), &json!(2), None));
     assert_eq!(
-        (service.count(|c| &c.queue_full), service.count(|c| &c.records), service.count(|c| &c.acknowledged)),
+        (service.errors("queue_full"), service.count(metrics::RECEIVED_EVENTS), service.settled("acknowledged")),
         (1, 1, 1)
     );
+    assert!(service.post("{}").await.is_error(429, "queue_full", "again later"));
+    assert_eq!(service.count(metrics::RECEIVED_EVENTS), 1);
 }
 
 #[tokio::test]
@@ -91,7 +124,7 @@ async fn a_queue_that_says_nothing_is_not_waited_for_for_ever() {
     let settings = Settings { answer_timeout: Duration::ZERO, ..Settings::default() };
     let service = Service::start_with(Queue::default(), settings, ConnectionLimits::default()).await;
     let answer = service.post(r#"{"a":"never"}"#).await;
-    assert!(answer.is_error(503, ""), "{answer:?}");
+    assert!(answer.is_error(503, "not_stored", ""), "{answer:?}");
     assert_eq!(service.post(r#"{"a":1}"#).await.text, OK);
 }
 
@@ -113,9 +146,9 @@ async fn only_call_records_are_stored_and_other_actions_are_counted() {
     }
     assert_eq!(
         (
-            service.count(|c| &c.other_actions),
-            service.count(|c| &c.unknown_actions),
-            service.count(|c| &c.unknown_versions)
+            service.count(metrics::OTHER_ACTIONS),
+            service.count(metrics::UNKNOWN_ACTIONS),
+            service.count(metrics::UNKNOWN_VERSIONS)
         ),
         (2, 1, 1)
     );
@@ -127,18 +160,62 @@ async fn other_paths_and_methods_are_refused() {
     let service = Service::start_with(Queue::default(), settings, ConnectionLimits::default()).await;
     let record = |method, path| Answer::to(service.request(method, path).body("{}"));
     let answer = record(Method::POST, "/").await;
-    assert!(answer.is_error(404, "call records go to /{calls}/*"), "{answer:?}");
+    assert!(answer.is_error(404, "unknown_path", "call records go to /{calls}/*"), "{answer:?}");
     assert_eq!(record(Method::POST, "/%7Bcalls%7D/*").await.status, 404);
     let answer = record(Method::PUT, "/").await;
     assert_eq!(answer.status, 404);
-    assert_eq!(service.count(|c| &c.misdirected), 3);
+    assert_eq!(service.errors("unknown_path"), 3);
 
     let service = Service::start().await;
     for method in [Method::GET, Method::PUT, Method::DELETE] {
         let answer = Answer::to(service.request(method, "/")).await;
-        assert!(answer.is_error(405, "POST"), "{answer:?}");
+        assert!(answer.is_error(405, "method_not_allowed", "POST"), "{answer:?}");
         assert_eq!(answer.header("allow"), Some("POST"));
     }
+}
+
+#[tokio::test]
+async fn paths_below_are_served_when_they_are_asked_for() {
+    let settings = Settings { path: "/calls".to_owned(), strict_path: false, ..Settings::default() };
+    let service = Service::start_with(Queue::default(), settings, ConnectionLimits::default()).await;
+    for (path, status) in
+        [("/calls", 200), ("/calls/", 200), ("/calls/a/b?x=1", 200), ("/callspan", 404), ("/", 404), ("/a/calls", 404)]
+    {
+        assert_eq!(Answer::to(service.request(Method::POST, path).body("{}")).await.status, status, "{path}");
+    }
+    let settings = Settings { strict_path: false, ..Settings::default() };
+    let service = Service::start_with(Queue::default(), settings, ConnectionLimits::default()).await;
+    assert_eq!(Answer::to(service.request(Method::POST, "/anything").body("{}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn another_method_is_served_when_it_is_asked_for() {
+    let settings = Settings { method: Method::PUT, ..Settings::default() };
+    let service = Service::start_with(Queue::default(), settings, ConnectionLimits::default()).await;
+    assert_eq!(Answer::to(service.request(Method::PUT, "/").body("{}")).await.text, OK);
+    let answer = service.post("{}").await;
+    assert!(answer.is_error(405, "method_not_allowed", "PUT"), "{answer:?}");
+    assert_eq!(answer.header("allow"), Some("PUT"));
+}
+
+/// Whoever does not know the password learns where pushes go, and nothing else.
+#[tokio::test]
+async fn a_sender_that_is_not_admitted_is_told_before_anything_else() {
+    let auth = Some(Credentials { username: "tccc".to_owned(), password: Secret::new("pass:word") });
+    let settings = Settings { auth, body_bytes_max: 10, ..Settings::default() };
+    let service = Service::start_with(Queue::default(), settings, ConnectionLimits::default()).await;
+    let right = service.request(Method::POST, "/").basic_auth("tccc", Some("pass:word"));
+    assert_eq!(Answer::to(right.body("{}")).await.text, OK);
+    let push = || service.request(Method::POST, "/").body("x".repeat(11)).header("content-encoding", "br");
+    let mut messages = Vec::new();
+    for request in [push(), push().basic_auth("tccc", Some("wrong")), push().basic_auth("other", Some("pass:word"))] {
+        let answer = Answer::to(request).await;
+        assert!(answer.is_error(401, "unauthorized", "missing or wrong"), "{answer:?}");
+        assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"callspan\", charset=\"UTF-8\""));
+        messages.push(answer.text);
+    }
+    messages.dedup();
+    assert_eq!((messages.len(), service.errors("unauthorized"), service.taken().len()), (1, 3, 1));
 }
 
 /// The vendor spells its content type in its own way, and `curl` says that everything is a form.
@@ -156,9 +233,9 @@ async fn a_body_without_a_record_is_refused() {
     let service = Service::start().await;
     for body in ["", " \r\n", "\u{feff}", "[]"] {
         let answer = service.post(body).await;
-        assert!(answer.is_error(400, "empty"), "{answer:?}");
+        assert!(answer.is_error(400, "no_record", "empty"), "{answer:?}");
     }
-    assert_eq!(service.count(|c| &c.unreadable), 4);
+    assert_eq!(service.errors("no_record"), 4);
 }
 
 #[tokio::test]
@@ -189,12 +266,12 @@ async fn an_encoding_that_is_unknown_or_broken_is_refused() {
     let with = |encoding: &str| service.request(Method::POST, "/").header("content-encoding", encoding).body("{}");
     for encoding in ["br", "gzip, gzip"] {
         let answer = Answer::to(with(encoding)).await;
-        assert!(answer.is_error(415, "gzip, deflate and identity"), "{answer:?}");
+        assert!(answer.is_error(415, "unknown_encoding", "gzip, deflate and identity"), "{answer:?}");
         assert_eq!(answer.header("accept-encoding"), Some("gzip, deflate, identity"));
     }
     for encoding in ["gzip", "deflate"] {
         let answer = Answer::to(with(encoding)).await;
-        assert!(answer.is_error(400, "content encoding"), "{answer:?}");
+        assert!(answer.is_error(400, "broken_encoding", "content encoding"), "{answer:?}");
     }
 }
 
@@ -219,9 +296,9 @@ async fn a_body_is_limited_before_and_after_it_is_inflated() {
         assert_eq!(answer.text, OK);
     }
     for answer in [service.post(of_size(101)).await, in_chunks(of_size(101)).await, compressed(of_size(101)).await] {
-        assert!(answer.is_error(413, "100 bytes"), "{answer:?}");
+        assert!(answer.is_error(413, "body_too_large", "100 bytes"), "{answer:?}");
     }
-    assert_eq!(service.count(|c| &c.too_large), 3);
+    assert_eq!(service.errors("body_too_large"), 3);
 }
 
 #[tokio::test]
@@ -229,7 +306,7 @@ async fn a_body_holds_a_limited_number_of_records_and_is_not_stored_in_part() {
     let settings = Settings { body_records_max: 2, ..Settings::default() };
     let service = Service::start_with(Queue::default(), settings, ConnectionLimits::default()).await;
     let answer = service.post("{}\n{}\n{}\n").await;
-    assert!(answer.is_error(413, "2 records"), "{answer:?}");
+    assert!(answer.is_error(413, "too_many_records", "2 records"), "{answer:?}");
     assert!(service.taken().is_empty());
     assert_eq!(service.post("{}\n{}\n").await.text, OK);
 }

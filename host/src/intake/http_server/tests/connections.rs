@@ -1,8 +1,10 @@
 //! Connections that are slow, idle, too many, or open when the service ends.
 
-use super::service::{Answer, OK, Queue, Service};
+use super::service::{Answer, OK, Service};
 use crate::connections::ConnectionLimits;
+use crate::intake::double::Queue;
 use crate::intake::http_server::Settings;
+use crate::intake::metrics;
 use axum::http::Method;
 use reqwest::Client;
 use std::time::Duration;
@@ -37,10 +39,10 @@ async fn a_record_whose_sender_went_away_is_counted() {
     sender.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n[\"never\"]").await.expect("sent");
     service.queue.has_taken.notified().await;
     drop(sender);
-    while service.count(|c| &c.abandoned) == 0 {
+    while service.settled("abandoned") == 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(service.count(|c| &c.records), 1);
+    assert_eq!(service.count(metrics::RECEIVED_EVENTS), 1);
 }
 
 #[tokio::test]

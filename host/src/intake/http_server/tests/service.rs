@@ -1,76 +1,25 @@
 //! The intake as a service, with a queue that answers on cue.
 
 use crate::connections::{ConnectionLimits, serve};
-use crate::intake::Append;
-use crate::intake::http_server::{Counters, Settings, router};
-use crate::queue::{Full, Settlement};
-use crate::record::{Position, Record, Rejection};
+use crate::intake::double::Queue;
+use crate::intake::http_server::{Counters, Settings, receiver};
+use crate::intake::metrics;
+use crate::telemetry::{Component, Metric, Metrics};
 use axum::http::Method;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder};
-use std::future::{pending, ready};
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(super) const OK: &str = r#"{"ErrCode":0,"ErrMsg":"ok"}"#;
 
-/// Settles a record by the word it holds, and keeps what it got.
-#[derive(Default)]
-pub(super) struct Queue {
-    pub(super) room: Option<usize>,
-    pub(super) taken: Mutex<Vec<String>>,
-    pub(super) has_taken: Notify,
-    pub(super) release: Arc<Notify>,
-}
-
-impl Append for Queue {
-    type Receipt = Pin<Box<dyn Future<Output = Settlement> + Send>>;
-
-    fn append(&self, record: Record) -> Result<Self::Receipt, Full> {
-        let body = String::from_utf8_lossy(&record.body).into_owned();
-        let mut taken = self.taken.lock().expect("no panic");
-        if self.room.is_some_and(|room| taken.len() >= room) {
-            return Err(Full);
-        }
-        taken.push(body.clone());
-        self.has_taken.notify_one();
-        let rejected = |class: &str| {
-            let message = format!("the record is {class} at line 1 column 2");
-            Settlement::Rejected(Rejection {
-                class: class.to_owned(),
-                code: format!("{class}_code"),
-                path: None,
-                position: Position::named_by(&message),
-                message,
-            })
-        };
-        Ok(match body {
-            body if body.contains("malformed") => Box::pin(ready(rejected("malformed"))),
-            body if body.contains("incomplete") => Box::pin(ready(rejected("incomplete"))),
-            body if body.contains("later") => Box::pin(ready(Settlement::RetryAfter(Duration::from_secs(7)))),
-            body if body.contains("never") => Box::pin(pending()),
-            body if body.contains("held") => {
-                let release = Arc::clone(&self.release);
-                Box::pin(async move {
-                    release.notified().await;
-                    Settlement::Acknowledged
-                })
-            }
-            _ => Box::pin(ready(Settlement::Acknowledged)),
-        })
-    }
-}
-
 pub(super) struct Service {
     pub(super) address: SocketAddr,
     pub(super) queue: Arc<Queue>,
-    pub(super) counters: Arc<Counters>,
+    component: Component,
     pub(super) shutdown: oneshot::Sender<()>,
     pub(super) server: JoinHandle<()>,
 }
@@ -81,15 +30,18 @@ impl Service {
     }
 
     pub(super) async fn start_with(queue: Queue, settings: Settings, limits: ConnectionLimits) -> Self {
-        let (queue, counters) = (Arc::new(queue), Arc::new(Counters::default()));
+        let queue = Arc::new(queue);
+        let metrics = Metrics::new().expect("a registry of its own");
+        let component = metrics.component("source", "http_server", "pushes");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let router = router(Arc::clone(&queue), settings, Arc::clone(&counters));
+        let counters = Arc::new(Counters::new(&component));
+        let receiver = receiver("pushes", Arc::clone(&queue), settings, counters);
         let (shutdown, asked) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, router, limits, async {
+        let server = tokio::spawn(serve(listener, receiver, limits, async {
             let _ = asked.await;
         }));
-        Self { address, queue, counters, shutdown, server }
+        Self { address, queue, component, shutdown, server }
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -105,8 +57,26 @@ impl Service {
         self.queue.taken.lock().expect("no panic").clone()
     }
 
-    pub(super) fn count(&self, counter: impl Fn(&Counters) -> &AtomicU64) -> u64 {
-        counter(&self.counters).load(Ordering::Relaxed)
+    pub(super) fn count(&self, metric: Metric) -> u64 {
+        self.component.counter(metric, &[]).value()
+    }
+
+    pub(super) fn settled(&self, settlement: &str) -> u64 {
+        self.component.counter(metrics::SETTLED_EVENTS, &[("settlement", settlement)]).value()
+    }
+
+    pub(super) fn requests(&self, status: &str) -> u64 {
+        self.component.counter(metrics::REQUESTS, &[("status", status)]).value()
+    }
+
+    /// Refused requests.
+    pub(super) fn errors(&self, code: &str) -> u64 {
+        self.errors_of("request_failed", code)
+    }
+
+    pub(super) fn errors_of(&self, kind: &str, code: &str) -> u64 {
+        let labels = [("error_code", code), ("error_type", kind), ("stage", "receiving")];
+        self.component.counter(metrics::ERRORS, &labels).value()
     }
 }
 
@@ -129,10 +99,16 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// An error says the status in its body too, and something that helps.
-    pub(super) fn is_error(&self, status: u16, words: &str) -> bool {
-        self.status == status
-            && self.text.starts_with(&format!(r#"{{"ErrCode":{status},"ErrMsg":""#))
-            && self.text.contains(words)
+    /// An error says the status in its body too, then something that helps, then a code.
+    pub(super) fn is_error(&self, status: u16, code: &str, words: &str) -> bool {
+        let text = self.text.strip_prefix(&format!(r#"{{"ErrCode":{status},"ErrMsg":""#)).unwrap_or_default();
+        let message = text.split_once(&format!(r#"","code":"{code}""#)).map(|(message, _)| message);
+        self.status == status && message.is_some_and(|message| message.contains(words))
+    }
+
+    /// The members of each verdict.
+    pub(super) fn verdicts(&self) -> serde_json::Value {
+        let mut answer: serde_json::Value = serde_json::from_str(&self.text).expect("JSON");
+        answer["records"].take()
     }
 }

@@ -1,0 +1,86 @@
+//! What a source has done so far whose senders wait for an answer.
+
+use super::metrics;
+use crate::queue::Settlement;
+use crate::telemetry::{Component, Counter, Seconds};
+use std::time::Duration;
+
+/// Only ever counts up. What happens to ordinary records is counted without looking anything up.
+pub struct SourceCounters {
+    /// Knows the counters that only errors need.
+    component: Component,
+    pub(super) received_bytes: Counter,
+    received_events: Counter,
+    acknowledged: Counter,
+    to_be_retried: Counter,
+    rejected: Counter,
+    abandoned: Counter,
+    request_duration: Seconds,
+}
+
+/// A record in the queue. Dropped when the sender goes away, it counts as abandoned.
+pub(super) struct Unsettled<'a>(&'a SourceCounters);
+
+impl SourceCounters {
+    /// The counters of this source.
+    #[must_use]
+    pub fn new(component: &Component) -> Self {
+        let settled = |settlement| component.counter(metrics::SETTLED_EVENTS, &[("settlement", settlement)]);
+        Self {
+            component: component.clone(),
+            received_bytes: component.counter(metrics::RECEIVED_BYTES, &[]),
+            received_events: component.counter(metrics::RECEIVED_EVENTS, &[]),
+            acknowledged: settled("acknowledged"),
+            to_be_retried: settled("to_be_retried"),
+            rejected: settled("rejected"),
+            abandoned: settled("abandoned"),
+            request_duration: component.seconds(metrics::REQUEST_DURATION),
+        }
+    }
+
+    /// A record that the queue has taken.
+    pub(super) fn received(&self) -> Unsettled<'_> {
+        self.received_events.add(1);
+        Unsettled(self)
+    }
+
+    /// Requests that are answered with this status.
+    pub(super) fn requests(&self, status: &str) -> Counter {
+        self.component.counter(metrics::REQUESTS, &[("status", status)])
+    }
+
+    pub(super) fn answered_after(&self, duration: Duration) {
+        self.request_duration.record(duration);
+    }
+
+    /// A request that is not taken as a whole.
+    pub(super) fn refused_request(&self, code: &str) {
+        self.error(code, "request_failed");
+    }
+
+    fn error(&self, code: &str, kind: &str) {
+        let labels = [("error_code", code), ("error_type", kind), ("stage", "receiving")];
+        self.component.counter(metrics::ERRORS, &labels).add(1);
+    }
+}
+
+impl Unsettled<'_> {
+    pub(super) fn settle(self, settlement: &Settlement) {
+        let counters = self.0;
+        std::mem::forget(self);
+        match settlement {
+            Settlement::Acknowledged => counters.acknowledged.add(1),
+            Settlement::RetryAfter(_) => counters.to_be_retried.add(1),
+            Settlement::Rejected(rejection) => {
+                counters.rejected.add(1);
+                counters.error(&rejection.code, &rejection.class);
+            }
+        }
+    }
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        self.0.abandoned.add(1);
+    }
+}
