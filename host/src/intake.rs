@@ -22,9 +22,12 @@ pub mod metrics;
 mod body;
 mod counters;
 mod store;
+mod under_way;
 
 #[cfg(test)]
 mod double;
+#[cfg(test)]
+mod stage;
 
 use crate::queue::{Full, MemoryQueue, Receipt, Settlement};
 use crate::record::Record;

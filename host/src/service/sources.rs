@@ -110,11 +110,11 @@ impl Source {
                 Ok(())
             }
             Kind::File(settings) => {
-                let read = file::run(settings, queue, &component, shutdown).await;
+                let read = file::run(settings, queue, component, shutdown).await;
                 read.with_context(|| format!("source {name}"))
             }
             Kind::Stdin(settings) => {
-                let read = stdin::run(settings, queue, &component, shutdown, std::io::stdin()).await;
+                let read = stdin::run(settings, queue, component, shutdown, std::io::stdin()).await;
                 read.with_context(|| format!("source {name}"))
             }
         }

@@ -1,0 +1,135 @@
+//! One file that is followed: it stays open, so that it is read to its end whatever becomes of its name.
+
+use super::ReadFrom;
+use super::checkpoints::{Checkpoint, FileId, Head};
+use super::lines::{Line, Lines};
+use super::window::Window;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A file that was renamed may still be written to by whoever has it open. After so long without a new line it is let
+/// go; its position stays remembered.
+const QUIET_FOR: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) path: PathBuf,
+    pub(super) window: Window,
+    /// Whether the last look at the folders found it.
+    pub(super) is_listed: bool,
+    file: fs::File,
+    lines: Lines,
+    head: Head,
+    /// The file's length when it was last read.
+    length: u64,
+    read_at: Instant,
+}
+
+/// Whether a file that is listed no more can be let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    NotYet,
+    /// It has another name now, and may come back under it.
+    Renamed,
+    Deleted,
+}
+
+impl Followed {
+    /// Opens a file to go on where it was left, or else to begin.
+    pub(super) fn open(
+        path: &Path,
+        read_from: ReadFrom,
+        known: impl Fn(FileId) -> Option<Checkpoint>,
+    ) -> io::Result<(FileId, Self)> {
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let id = FileId::of(&metadata);
+        let position = match (known(id), read_from) {
+            (Some(known), _) if metadata.len() >= known.position && known.head.is_of(&file)? => known.position,
+            (Some(_), _) => {
+                tracing::warn!(path = %path.display(), "file is not the one that was remembered, beginning at its start");
+                0
+            }
+            (None, ReadFrom::Beginning) => 0,
+            (None, ReadFrom::End) => behind_last_line(&file, metadata.len())?,
+        };
+        let head = Head::of(&file, position)?;
+        let (lines, window) = (Lines::from(position), Window::from(position));
+        let (path, read_at) = (path.to_owned(), Instant::now());
+        Ok((id, Self { path, window, is_listed: true, file, lines, head, length: u64::MAX, read_at }))
+    }
+
+    /// The next lines, each with its number in the window, as many as there is room for.
+    pub(super) fn read(&mut self, line_bytes_max: usize) -> io::Result<Vec<(u64, Line)>> {
+        let Some(room) = self.window.room() else { return Ok(Vec::new()) };
+        let length = self.file.metadata()?.len();
+        if length == self.length && self.lines.is_at_end() {
+            return Ok(Vec::new());
+        }
+        if length < self.lines.position() || !self.head.is_of(&self.file)? {
+            tracing::warn!(path = %self.path.display(), "file was cut off, beginning at its start again");
+            self.lines = Lines::default();
+            self.window.restart();
+            self.head = Head::of(&self.file, 0)?;
+        }
+        let lines = self.lines.read(&self.file, room, line_bytes_max)?;
+        // It may have grown since; then it is looked at again.
+        self.length = length;
+        if !lines.is_empty() {
+            self.read_at = Instant::now();
+        }
+        if !self.head.is_full() {
+            self.head = Head::of(&self.file, self.lines.position())?;
+        }
+        Ok(lines.into_iter().map(|line| (self.window.push(&line), line)).collect())
+    }
+
+    /// Whether there are lines that wait for room.
+    pub(super) fn has_more(&self) -> bool {
+        !self.lines.is_at_end() && self.window.room().is_some()
+    }
+
+    /// What is to be remembered of it.
+    pub(super) fn checkpoint(&self) -> (u64, &Head) {
+        (self.window.settled_to(), &self.head)
+    }
+
+    /// What a network file system has lost is as good as renamed.
+    pub(super) fn farewell(&self) -> Farewell {
+        if self.is_listed {
+            return Farewell::NotYet;
+        }
+        let Ok(metadata) = self.file.metadata() else { return Farewell::Renamed };
+        let is_done = self.lines.is_at_end() && self.length == metadata.len() && self.window.is_empty();
+        match metadata.nlink() {
+            _ if !is_done => Farewell::NotYet,
+            0 => Farewell::Deleted,
+            _ if self.read_at.elapsed() >= QUIET_FOR => Farewell::Renamed,
+            _ => Farewell::NotYet,
+        }
+    }
+}
+
+/// The beginning of the last line, if that is not complete yet, or else the end.
+fn behind_last_line(file: &fs::File, length: u64) -> io::Result<u64> {
+    let mut end = length;
+    let mut chunk = [0; 4096];
+    while end > 0 {
+        let start = end.saturating_sub(chunk.len() as u64);
+        let count = usize::try_from(end - start).unwrap_or(chunk.len());
+        let bytes = chunk.get_mut(..count).unwrap_or_default();
+        file.read_exact_at(bytes, start)?;
+        if let Some(at) = bytes.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}

@@ -1,0 +1,185 @@
+//! All files that are followed: finds them, reads them, and remembers how far they are settled. It blocks.
+
+use super::checkpoints::{Checkpoints, FileId};
+use super::followed::{Farewell, Followed};
+use super::lines::Content;
+use super::metrics::{COMPONENT_ERRORS, FILES_OPEN, RECEIVING};
+use super::{FileError, ReadFrom, Settings};
+use crate::record::{Record, Rejection};
+use crate::telemetry::{Component, Counter, Gauge};
+use glob::Pattern;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub(super) struct Follower {
+    settings: Settings,
+    exclude: Vec<Pattern>,
+    files: BTreeMap<FileId, Followed>,
+    checkpoints: Checkpoints,
+    /// Those of which it was said that they cannot be read: it is said once.
+    unreadable: BTreeSet<PathBuf>,
+    has_looked: bool,
+    files_open: Gauge,
+    unreadable_errors: Counter,
+    too_long_errors: Counter,
+}
+
+/// By which a record is known again: its file, and its number there.
+pub(super) type Mark = (FileId, u64);
+
+impl Follower {
+    /// # Errors
+    /// When a pattern is none, or the checkpoints cannot be used.
+    pub(super) fn new(settings: Settings, component: &Component) -> Result<Self, FileError> {
+        let pattern = |pattern: &String| {
+            Pattern::new(pattern).map_err(|error| FileError::Pattern { pattern: pattern.clone(), error })
+        };
+        settings.include.iter().try_for_each(|include| pattern(include).map(drop))?;
+        let exclude = settings.exclude.iter().map(pattern).collect::<Result<_, _>>()?;
+        let checkpoints = Checkpoints::open(settings.checkpoints.clone(), settings.ignore_checkpoints)?;
+        let errors =
+            |code, kind| component.counter(COMPONENT_ERRORS, &[("error_code", code), ("error_type", kind), RECEIVING]);
+        Ok(Self {
+            settings,
+            exclude,
+            files: BTreeMap::new(),
+            checkpoints,
+            unreadable: BTreeSet::new(),
+            has_looked: false,
+            files_open: component.gauge(FILES_OPEN, &[]),
+            unreadable_errors: errors("file_unreadable", "reader_failed"),
+            too_long_errors: errors("line_too_long", "condition_failed"),
+        })
+    }
+
+    /// Finds new files, and lets go those that have ended.
+    pub(super) fn look(&mut self) {
+        self.files.values_mut().for_each(|file| file.is_listed = false);
+        let paths = self.paths();
+        for path in &paths {
+            match self.take_up(path) {
+                Ok(()) => {}
+                // It was deleted after it was listed, or is a link to nothing.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => self.complain(path, &error),
+            }
+        }
+        if !self.has_looked {
+            self.checkpoints.forget_old();
+            self.has_looked = true;
+        }
+        let checkpoints = &mut self.checkpoints;
+        self.files.retain(|id, file| {
+            match file.farewell() {
+                Farewell::NotYet => return true,
+                Farewell::Renamed => {}
+                Farewell::Deleted => checkpoints.forget(*id),
+            }
+            tracing::info!(path = %file.path.display(), "file has ended");
+            false
+        });
+        self.files_open.set(self.files.len() as u64);
+    }
+
+    /// Adds the next lines of every file whose window has room.
+    pub(super) fn read(&mut self, records: &mut VecDeque<(Mark, Record)>) {
+        let mut failed = Vec::new();
+        for (id, file) in &mut self.files {
+            let lines = match file.read(self.settings.line_bytes_max) {
+                Ok(lines) => lines,
+                Err(error) => {
+                    failed.push((file.path.clone(), error));
+                    continue;
+                }
+            };
+            for (number, line) in lines {
+                match line.content {
+                    Content::Record(body) => {
+                        records.push_back(((*id, number), Record { body, metadata: Vec::new() }));
+                    }
+                    Content::Blank => {}
+                    Content::TooLong => {
+                        self.too_long_errors.add(1);
+                        let (path, offset, bytes) = (file.path.display(), line.start, line.end - line.start);
+                        tracing::warn!(%path, offset, bytes, "line is too long, passing it over");
+                    }
+                }
+            }
+        }
+        for (path, error) in failed {
+            self.complain(&path, &error);
+        }
+    }
+
+    /// Whether reading again would give more, without a file having grown.
+    pub(super) fn has_more(&self) -> bool {
+        self.files.values().any(Followed::has_more)
+    }
+
+    /// A record is done with, and its file's position may pass it.
+    pub(super) fn settle(&mut self, (id, number): Mark, rejection: Option<&Rejection>) {
+        let Some(file) = self.files.get_mut(&id) else { return };
+        let offset = file.window.settle(number);
+        if let Some(rejection) = rejection {
+            let (path, class, code) = (file.path.display(), &rejection.class, &rejection.code);
+            tracing::warn!(%path, offset, class, code, "record refused");
+        }
+    }
+
+    /// Brings to the disk how far the files are settled.
+    pub(super) fn save(&mut self) -> Result<(), FileError> {
+        for (id, file) in &self.files {
+            let (position, head) = file.checkpoint();
+            self.checkpoints.set(*id, position, head, &file.path);
+        }
+        self.checkpoints.save()
+    }
+
+    /// All that match, each once.
+    fn paths(&mut self) -> BTreeSet<PathBuf> {
+        let (mut paths, mut failed) = (BTreeSet::new(), Vec::new());
+        // The patterns were checked.
+        for found in self.settings.include.iter().filter_map(|include| glob::glob(include).ok()).flatten() {
+            match found {
+                Ok(path) if self.exclude.iter().any(|exclude| exclude.matches_path(&path)) => {}
+                Ok(path) => drop(paths.insert(path)),
+                Err(error) => failed.push((error.path().to_owned(), error.into())),
+            }
+        }
+        for (path, error) in failed {
+            self.complain(&path, &error);
+        }
+        paths
+    }
+
+    fn take_up(&mut self, path: &Path) -> io::Result<()> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Ok(());
+        }
+        if let Some(file) = self.files.get_mut(&FileId::of(&metadata)) {
+            // Of several names, the first counts.
+            if !file.is_listed {
+                file.is_listed = true;
+                path.clone_into(&mut file.path);
+            }
+            return Ok(());
+        }
+        // What appears later is new from its first line on.
+        let read_from = if self.has_looked { ReadFrom::Beginning } else { self.settings.read_from };
+        let (id, file) = Followed::open(path, read_from, |id| self.checkpoints.get(id).cloned())?;
+        tracing::info!(path = %path.display(), position = file.checkpoint().0, "following file");
+        self.files.entry(id).or_insert(file);
+        self.unreadable.remove(path);
+        Ok(())
+    }
+
+    fn complain(&mut self, path: &Path, error: &io::Error) {
+        if self.unreadable.insert(path.to_owned()) {
+            self.unreadable_errors.add(1);
+            tracing::warn!(path = %path.display(), %error, "file cannot be read, trying again");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Records of a source whose sender cannot be answered, such as a file: they are appended to the queue, and those that
+//! are to be retried are appended again, until each is acknowledged or rejected, or the service stops.
+//!
+//! In which order they are settled is not known here, and neither is where they came from: the source gives each a mark
+//! by which it knows it again.
+
+use super::Append;
+use super::file::metrics::{COMPONENT_RECEIVED_BYTES, COMPONENT_RECEIVED_EVENTS, COMPONENT_SETTLED_EVENTS};
+use crate::export::{Backoff, BackoffSettings};
+use crate::queue::{Full, Settlement};
+use crate::record::{Record, Rejection};
+use crate::telemetry::{Component, Counter};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How long to wait until a record is appended again; a queue that asks for more patience gets it.
+const BACKOFF: BackoffSettings = BackoffSettings {
+    initial_delay: Duration::from_millis(100),
+    max_delay: Duration::from_secs(30),
+    max_retry_after: Duration::from_secs(300),
+};
+
+/// Records that were appended and are not settled yet.
+pub(super) struct UnderWay<Q, M> {
+    queue: Arc<Q>,
+    counters: Counters,
+    tasks: JoinSet<(M, Verdict)>,
+    stop: watch::Sender<bool>,
+}
+
+/// What became of a record in the end.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
+    Acknowledged,
+    Rejected(Rejection),
+    /// The service stops, and the record is to be read again when it starts.
+    Unsettled,
+}
+
+#[derive(Clone, Default)]
+struct Counters {
+    received_events: Counter,
+    received_bytes: Counter,
+    acknowledged: Counter,
+    rejected: Counter,
+    to_be_retried: Counter,
+}
+
+impl<Q: Append, M: Send + 'static> UnderWay<Q, M> {
+    pub(super) fn new(queue: Arc<Q>, component: &Component) -> Self {
+        let settled = |settlement| component.counter(COMPONENT_SETTLED_EVENTS, &[("settlement", settlement)]);
+        let counters = Counters {
+            received_events: component.counter(COMPONENT_RECEIVED_EVENTS, &[]),
+            received_bytes: component.counter(COMPONENT_RECEIVED_BYTES, &[]),
+            acknowledged: settled("acknowledged"),
+            rejected: settled("rejected"),
+            to_be_retried: settled("to_be_retried"),
+        };
+        let (stop, _) = watch::channel(false);
+        Self { queue, counters, tasks: JoinSet::new(), stop }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Takes a record in. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the queue is full: then the record is not taken in.
+    pub(super) fn append(&mut self, mark: M, record: Record) -> Result<(), Full> {
+        let receipt = self.queue.append(record.clone())?;
+        self.counters.received_events.add(1);
+        self.counters.received_bytes.add(record.body.len() as u64);
+        let (queue, counters, stopped) = (Arc::clone(&self.queue), self.counters.clone(), self.stop.subscribe());
+        self.tasks.spawn(async move { (mark, settled(receipt, &record, &*queue, &counters, stopped).await) });
+        Ok(())
+    }
+
+    /// Waits until the next one is settled; there is none when none is under way. Nothing is lost if the future is
+    /// dropped.
+    pub(super) async fn settled(&mut self) -> Option<(M, Verdict)> {
+        loop {
+            match self.tasks.join_next().await? {
+                Ok(settled) => return Some(settled),
+                // Its line stays unremembered.
+                Err(error) => tracing::error!(%error, "a record under way was lost from sight"),
+            }
+        }
+    }
+
+    /// One that is settled already.
+    pub(super) fn settled_already(&mut self) -> Option<(M, Verdict)> {
+        self.tasks.try_join_next()?.ok()
+    }
+
+    /// From now on nothing is appended again: what is to be retried stays unsettled.
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn settled<Q: Append>(
+    receipt: Q::Receipt,
+    record: &Record,
+    queue: &Q,
+    counters: &Counters,
+    mut stopped: watch::Receiver<bool>,
+) -> Verdict {
+    let mut backoff = Backoff::new(BACKOFF, fastrand::u64(..));
+    let mut receipt = Some(receipt);
+    loop {
+        let retry_after = match receipt {
+            Some(receipt) => match receipt.await {
+                Settlement::Acknowledged => {
+                    counters.acknowledged.add(1);
+                    return Verdict::Acknowledged;
+                }
+                Settlement::Rejected(rejection) => {
+                    counters.rejected.add(1);
+                    return Verdict::Rejected(rejection);
+                }
+                Settlement::RetryAfter(after) => {
+                    counters.to_be_retried.add(1);
+                    Some(after)
+                }
+            },
+            None => None,
+        };
+        let delay = backoff.next_delay(retry_after);
+        if tokio::time::timeout(delay, stopped.wait_for(|stopped| *stopped)).await.is_ok() {
+            return Verdict::Unsettled;
+        }
+        receipt = queue.append(record.clone()).ok();
+    }
+}
