@@ -68,7 +68,10 @@ impl Open {
         let is_regular = metadata.is_file();
         if is_regular && metadata.len() == 0 {
             // The name of a new file is to survive a power cut as well as its lines.
-            ignoring_unsupported(fs::File::open(folder).and_then(|folder| folder.sync_all()))?;
+            // A folder that may not be read cannot be asked for that.
+            if let Ok(folder) = fs::File::open(folder) {
+                ignoring_unsupported(folder.sync_all())?;
+            }
         }
         let is_torn = is_regular && metadata.len() > 0 && !ends_with_line_break(path);
         Ok(Self { file, is_regular, is_torn })

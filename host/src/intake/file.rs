@@ -107,9 +107,6 @@ pub enum FileError {
 
 /// Positions are written at most so often.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a full queue is left alone.
-const FULL_DELAY_MIN: Duration = Duration::from_millis(10);
-const FULL_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// Follows files until `shutdown` is ready, and then waits until what is under way is settled. Whoever will not wait so
 /// long drops the future: what was not settled is read again at the next start.
@@ -129,7 +126,6 @@ pub async fn run<Q: Append>(
     // Records that were read, and wait for room in the queue.
     let mut waiting = VecDeque::new();
     let (mut next_look, mut next_save) = (Instant::now(), Instant::now() + SAVE_INTERVAL);
-    let (mut next_append, mut full_delay) = (Instant::now(), FULL_DELAY_MIN);
     let mut is_save_failing = false;
     loop {
         let now = Instant::now();
@@ -156,22 +152,18 @@ pub async fn run<Q: Append>(
             }
             is_save_failing = saved.is_err() || is_save_failing && !saves;
         }
-        if Instant::now() >= next_append {
-            while let Some((mark, record)) = waiting.pop_front() {
-                if under_way.append(mark, record.clone()).is_err() {
-                    waiting.push_front((mark, record));
-                    next_append = Instant::now() + full_delay;
-                    full_delay = (full_delay * 2).min(FULL_DELAY_MAX);
-                    break;
-                }
-                full_delay = FULL_DELAY_MIN;
+        while let Some((mark, record)) = waiting.front() {
+            if under_way.append(*mark, record).is_err() {
+                break;
             }
+            waiting.pop_front();
         }
+        let full_until = under_way.full_until();
         tokio::select! {
             () = &mut shutdown => break,
             Some(settled) = under_way.settled() => settle(&mut follower, settled),
             () = sleep_until(next_look.min(next_save)) => {}
-            () = sleep_until(next_append), if !waiting.is_empty() => {}
+            () = sleep_until(full_until), if !waiting.is_empty() => {}
         }
         while let Some(settled) = under_way.settled_already() {
             settle(&mut follower, settled);

@@ -1,20 +1,19 @@
 //! Reads records from the standard input: NDJSON, an array or documents, also gzipped, until it ends.
 //!
-//! What was read cannot be read again: what is not settled when the service stops is lost, and its number is logged.
+//! What was read cannot be read again: what is not settled when the service stops is lost, and its index is logged.
 
 use super::Append;
 use super::file::metrics::{COMPONENT_ERRORS, RECEIVING};
 use super::split::{Found, Records, open};
-use super::under_way::{UnderWay, Verdict};
+use super::under_way::{BYTES_MAX, RECORDS_MAX, UnderWay, Verdict};
 use crate::record::Record;
 use crate::telemetry::Component;
 use std::io::{self, Read};
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 /// How much is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,15 +33,8 @@ impl Default for Settings {
 #[error("read the standard input: {0}")]
 pub struct StdinError(#[from] io::Error);
 
-/// Records that may be under way at a time.
-const RECORDS_MAX: usize = 256;
-/// Bytes of these records; a single record may be larger.
-const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records that are read ahead.
 const AHEAD_RECORDS_MAX: usize = 4;
-/// How long a full queue is left alone.
-const FULL_DELAY_MIN: Duration = Duration::from_millis(10);
-const FULL_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// Where a record was found.
 #[derive(Clone, Copy, Debug)]
@@ -72,19 +64,16 @@ pub async fn run<Q: Append>(
     let mut under_way = UnderWay::new(queue, &component);
     let mut found = start_reading(input, settings.record_bytes_max)?;
     let mut waiting: Option<(Mark, Record)> = None;
-    let (mut next_append, mut full_delay) = (Instant::now(), FULL_DELAY_MIN);
-    let (mut bytes, mut result, mut has_ended) = (0, Ok(()), false);
+    let (mut bytes, mut next_index, mut result, mut has_ended) = (0, 0, Ok(()), false);
     loop {
-        if let Some((mark, record)) = waiting.take_if(|_| Instant::now() >= next_append) {
-            if under_way.append(mark, record.clone()).is_ok() {
-                bytes += mark.bytes;
-                full_delay = FULL_DELAY_MIN;
-            } else {
-                waiting = Some((mark, record));
-                next_append = Instant::now() + full_delay;
-                full_delay = (full_delay * 2).min(FULL_DELAY_MAX);
-            }
+        if let Some((mark, record)) = &waiting
+            && under_way.append(*mark, record).is_ok()
+        {
+            bytes += mark.bytes;
+            next_index = mark.index + 1;
+            waiting = None;
         }
+        let full_until = under_way.full_until();
         let is_done = has_ended && waiting.is_none() && under_way.len() == 0;
         let has_room = waiting.is_none() && under_way.len() < RECORDS_MAX && bytes < BYTES_MAX;
         tokio::select! {
@@ -106,13 +95,16 @@ pub async fn run<Q: Append>(
                     tracing::warn!(index, line, class = "policy", code = "body_too_large", "record refused");
                 }
             },
-            () = sleep_until(next_append), if waiting.is_some() => {}
+            () = sleep_until(full_until), if waiting.is_some() => {}
         }
     }
     // The thread may wait for a person at a terminal, and is left to its wait.
     drop(found);
-    if let Some((mark, _)) = waiting {
-        note(mark, &Verdict::Unsettled);
+    if !has_ended || waiting.is_some() {
+        tracing::warn!(
+            index = next_index,
+            "stopped before the input has ended, nothing from this index on was taken in"
+        );
     }
     under_way.stop();
     while let Some((mark, verdict)) = under_way.settled().await {
@@ -160,6 +152,7 @@ mod tests {
     use crate::intake::stage::{Cue, Stage};
     use std::future::pending;
     use std::io::Cursor;
+    use std::time::Duration;
     use tokio::sync::oneshot;
 
     async fn read_all(stage: &Arc<Stage>, input: &'static [u8]) -> Result<(), StdinError> {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// How long to wait until a record is appended again; a queue that asks for more patience gets it.
 const BACKOFF: BackoffSettings = BackoffSettings {
@@ -22,10 +23,21 @@ const BACKOFF: BackoffSettings = BackoffSettings {
     max_retry_after: Duration::from_secs(300),
 };
 
+/// Records that may be under way at a time, from one file or stream.
+pub(super) const RECORDS_MAX: usize = 256;
+/// Bytes of these records; a single record may be larger.
+pub(super) const BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a full queue is left alone: twice as long each time.
+const FULL_DELAY_MIN: Duration = Duration::from_millis(10);
+const FULL_DELAY_MAX: Duration = Duration::from_secs(1);
+
 /// Records that were appended and are not settled yet.
 pub(super) struct UnderWay<Q, M> {
     queue: Arc<Q>,
     counters: Counters,
+    /// The queue was full, and is to be left alone until then.
+    full_until: Instant,
+    full_delay: Duration,
     tasks: JoinSet<(M, Verdict)>,
     stop: watch::Sender<bool>,
 }
@@ -59,7 +71,8 @@ impl<Q: Append, M: Send + 'static> UnderWay<Q, M> {
             to_be_retried: settled("to_be_retried"),
         };
         let (stop, _) = watch::channel(false);
-        Self { queue, counters, tasks: JoinSet::new(), stop }
+        let (full_until, full_delay) = (Instant::now(), FULL_DELAY_MIN);
+        Self { queue, counters, full_until, full_delay, tasks: JoinSet::new(), stop }
     }
 
     /// How many there are.
@@ -67,12 +80,29 @@ impl<Q: Append, M: Send + 'static> UnderWay<Q, M> {
         self.tasks.len()
     }
 
+    /// When a record may be appended next; now, unless the queue was full.
+    pub(super) fn full_until(&self) -> Instant {
+        self.full_until
+    }
+
     /// Takes a record in. To be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the queue is full: then the record is not taken in.
-    pub(super) fn append(&mut self, mark: M, record: Record) -> Result<(), Full> {
-        let receipt = self.queue.append(record.clone())?;
+    /// When the queue is full, or was full a moment ago: then the record is not taken in.
+    pub(super) fn append(&mut self, mark: M, record: &Record) -> Result<(), Full> {
+        if Instant::now() < self.full_until {
+            return Err(Full);
+        }
+        let receipt = match self.queue.append(record.clone()) {
+            Ok(receipt) => receipt,
+            Err(full) => {
+                self.full_until = Instant::now() + self.full_delay;
+                self.full_delay = (self.full_delay * 2).min(FULL_DELAY_MAX);
+                return Err(full);
+            }
+        };
+        self.full_delay = FULL_DELAY_MIN;
+        let record = record.clone();
         self.counters.received_events.add(1);
         self.counters.received_bytes.add(record.body.len() as u64);
         let (queue, counters, stopped) = (Arc::clone(&self.queue), self.counters.clone(), self.stop.subscribe());

@@ -2,12 +2,8 @@
 //! remembered passes only lines that are settled, and all before them.
 
 use super::lines::{Content, Line, Room};
+use crate::intake::under_way::{BYTES_MAX, RECORDS_MAX};
 use std::collections::VecDeque;
-
-/// Lines of one file that may be under way at a time.
-pub(super) const WINDOW_RECORDS_MAX: usize = 256;
-/// Bytes of these lines; a single line may be longer.
-pub(super) const WINDOW_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Window {
@@ -50,11 +46,9 @@ impl Window {
 
     /// How much more may be read, if it is worth reading: not for every single line that is settled.
     pub(super) fn room(&self) -> Option<Room> {
-        let room = Room {
-            records: WINDOW_RECORDS_MAX.saturating_sub(self.records),
-            bytes: WINDOW_BYTES_MAX.saturating_sub(self.bytes),
-        };
-        (room.records >= WINDOW_RECORDS_MAX / 2 && room.bytes >= WINDOW_BYTES_MAX / 2).then_some(room)
+        let room =
+            Room { records: RECORDS_MAX.saturating_sub(self.records), bytes: BYTES_MAX.saturating_sub(self.bytes) };
+        (room.records >= RECORDS_MAX / 2 && room.bytes >= BYTES_MAX / 2).then_some(room)
     }
 
     /// Takes in the next line, and gives its number. Only a record has to be settled.
@@ -141,8 +135,8 @@ mod tests {
     #[test]
     fn there_is_room_for_so_many_records_and_bytes() {
         let mut window = Window::from(0);
-        assert_eq!(window.room(), Some(Room { records: WINDOW_RECORDS_MAX, bytes: WINDOW_BYTES_MAX }));
-        for number in 0..WINDOW_RECORDS_MAX as u64 / 2 {
+        assert_eq!(window.room(), Some(Room { records: RECORDS_MAX, bytes: BYTES_MAX }));
+        for number in 0..RECORDS_MAX as u64 / 2 {
             assert!(window.room().is_some());
             window.push(&record(number, number + 1));
         }
@@ -150,7 +144,7 @@ mod tests {
         window.push(&record(500, 501));
         assert_eq!(window.room(), None);
         let mut window = Window::from(0);
-        window.push(&record(0, WINDOW_BYTES_MAX as u64 / 2 + 1));
+        window.push(&record(0, BYTES_MAX as u64 / 2 + 1));
         assert_eq!(window.room(), None);
     }
 }
