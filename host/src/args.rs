@@ -56,6 +56,9 @@ pub struct Serve {
     /// Listen on this address instead of the configured one; port 0 takes any that is free.
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<SocketAddr>,
+    /// Serve metrics and health on this address instead of the configured one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin_address: Option<SocketAddr>,
     #[command(flatten)]
     pub log: Log,
 }

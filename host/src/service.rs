@@ -122,6 +122,7 @@ impl Service {
             source.announce();
             sources.spawn(source.run(raised(&stop_sources)));
         }
+        tracing::info!("ready");
         let mut routes: JoinSet<()> = self.routes.into_iter().map(delivery::run).collect();
 
         let mut failure = None;

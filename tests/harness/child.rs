@@ -63,20 +63,29 @@ impl Child {
         self.process.id()
     }
 
+    pub(crate) fn close_stdin(&mut self) {
+        self.process.stdin.take();
+    }
+
     /// Asks it to end, as a service manager does, and waits.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.process.try_wait() {
                 Ok(Some(status)) => return status,
                 Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
-                _ => panic!("{} does not end when it is asked to:\n{}", self.name, self.lines().join("\n")),
+                _ => panic!("{} does not end:\n{}", self.name, self.lines().join("\n")),
             }
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
         kill_process(id.expect("a process has an id"), signal).expect("it is our child");
     }

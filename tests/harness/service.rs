@@ -4,13 +4,19 @@ use crate::child::Child;
 use crate::http::{Reply, Request};
 use crate::peers::Endpoint;
 use crate::{Protocol, binary};
+use rustix::process::Signal;
 use serde_json::Value;
+use std::io::Write as _;
 use std::process::{Command, ExitStatus};
+use tempfile::TempDir;
 
 /// A running service. Killed when it goes out of scope.
 pub struct Service {
     child: Child,
     address: String,
+    admin: String,
+    /// Of its configuration file, which lives as long.
+    _folder: Option<TempDir>,
 }
 
 /// What it is started with.
@@ -18,18 +24,44 @@ pub struct Builder {
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
     endpoint: Endpoint,
+    config: Option<String>,
 }
 
 impl Service {
     /// A service with the built-in plugin, every default, and no backend.
     #[expect(clippy::new_ret_no_self, reason = "reads as the beginning of the sentence it is used in")]
     pub fn new() -> Builder {
-        Builder { arguments: Vec::new(), variables: Vec::new(), endpoint: Endpoint::nobody(Protocol::Grpc) }
+        let endpoint = Endpoint::nobody(Protocol::Grpc);
+        Builder { arguments: Vec::new(), variables: Vec::new(), endpoint, config: None }
     }
 
-    /// Where it listens: `127.0.0.1:PORT`.
+    /// Where it takes pushes: `127.0.0.1:PORT`. Empty when none of its sources does.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where a source of several listeners listens, by its name, in the order in which it says so.
+    pub fn addresses_of(&self, source: &str) -> Vec<String> {
+        let lines = self.child.lines();
+        lines
+            .iter()
+            .filter_map(|line| Announcement::of(line))
+            .filter(|it| it.source == source)
+            .map(|it| it.address)
+            .collect()
+    }
+
+    /// Asks the admin listener.
+    pub fn ask(&self, path: &str) -> Reply {
+        Request::new("GET", path).send(&self.admin)
+    }
+
+    /// The number of a metric: the sum over all series of this name that have all of these labels.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = self.ask("/metrics").body;
+        let series = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        let wanted = series.filter(|line| labels.iter().all(|label| line.contains(label)));
+        wanted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     /// Pushes a record as the vendor does.
@@ -45,6 +77,26 @@ impl Service {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.child.lines().join("\n")
+    }
+
+    /// Writes to its standard input.
+    pub fn write(&mut self, input: impl AsRef<[u8]>) {
+        self.child.stdin().write_all(input.as_ref()).expect("it reads its standard input");
+    }
+
+    /// Closes its standard input.
+    pub fn close_input(&mut self) {
+        self.child.close_stdin();
+    }
+
+    /// Sends it a signal, and does not wait.
+    pub fn signal(&self, signal: Signal) {
+        self.child.signal(signal);
+    }
+
+    /// Waits until it ends by itself, or for a signal that was sent before.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait()
     }
 
     /// Waits until its log holds this.
@@ -91,24 +143,62 @@ impl Builder {
         self
     }
 
-    /// Starts it, and waits until it listens.
+    /// Configures it with this YAML, in place of `--address`. Addresses in it end in port 0.
+    #[must_use]
+    pub fn config(mut self, yaml: &str) -> Self {
+        self.config = Some(yaml.to_owned());
+        self
+    }
+
+    /// Starts it, and waits until it runs.
     pub fn start(self) -> Service {
         let mut command = Command::new(binary::callspan());
-        command.args(["serve", "--address", "127.0.0.1:0", "--log-format", "json"]).args(&self.arguments);
+        command.args(["serve", "--admin-address", "127.0.0.1:0", "--log-format", "json"]);
+        let folder = self.config.map(|yaml| {
+            let folder = tempfile::tempdir().expect("a folder for temporary files");
+            std::fs::write(folder.path().join("callspan.yaml"), yaml).expect("the folder is ours");
+            folder
+        });
+        match &folder {
+            Some(folder) => command.arg("--config").arg(folder.path().join("callspan.yaml")),
+            None => command.args(["--address", "127.0.0.1:0"]),
+        };
+        command.args(&self.arguments);
         command.env("CALLSPAN_CACHE_DIR", binary::cache_dir());
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.endpoint.url);
         command.env("OTEL_EXPORTER_OTLP_PROTOCOL", self.endpoint.protocol.as_str());
         command.envs(self.variables);
         let mut child = Child::start("callspan serve", command);
-        let address = child.wait_for("address to push to", |lines| lines.iter().find_map(|line| listening(line)));
-        Service { child, address }
+        let announced = child.wait_for("word that it is ready", |lines| {
+            let announced: Vec<_> = lines.iter().filter_map(|line| Announcement::of(line)).collect();
+            announced.iter().any(|it| it.message == "ready").then_some(announced)
+        });
+        let address = |is_wanted: fn(&Announcement) -> bool| {
+            announced.iter().find(|it| is_wanted(it)).map(|it| it.address.clone()).unwrap_or_default()
+        };
+        let admin = address(|it| it.message == "admin listening");
+        let address = address(|it| it.kind == "http_server");
+        Service { child, address, admin, _folder: folder }
     }
 }
 
-/// The address in the line that says the service listens.
-fn listening(line: &str) -> Option<String> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    let fields = line.get("fields").unwrap_or(&line);
-    let is_listening = fields["message"] == "listening";
-    is_listening.then(|| fields["address"].as_str().map(str::to_owned))?
+/// A line of the log that says that a part of the service is ready.
+struct Announcement {
+    message: String,
+    address: String,
+    source: String,
+    /// Of the source.
+    kind: String,
+}
+
+impl Announcement {
+    fn of(line: &str) -> Option<Self> {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let text = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
+        let announcement =
+            Self { message: text("message"), address: text("address"), source: text("source"), kind: text("type") };
+        ["listening", "admin listening", "reading", "ready"]
+            .contains(&announcement.message.as_str())
+            .then_some(announcement)
+    }
 }

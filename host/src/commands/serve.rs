@@ -13,7 +13,9 @@ pub(super) fn run(arguments: Serve) -> Result<Verdict, Failure> {
     let plugin = loader()?.load(&plan.source, plan.settings.clone())?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     runtime.block_on(async {
-        let service = Service::start(plan.adapted(), vec![plugin]).await?;
+        let mut plan = plan.adapted();
+        plan.admin = arguments.admin_address.or(plan.admin);
+        let service = Service::start(plan, vec![plugin]).await?;
         let (stop, stop_now) = shutdown::signals()?;
         service.run(stop, stop_now).await
     })?;
