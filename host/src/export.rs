@@ -53,7 +53,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{error, warn};
 
 pub use console::{Style, waterfall};
-pub use endpoint::{Compression, Endpoint, Protocol, TIMEOUT_DEFAULT, Unusable, UnusableSettings};
+pub use endpoint::{Compression, Endpoint, EndpointSettings, Protocol, TIMEOUT_DEFAULT, Unusable, UnusableSettings};
 pub use json::json;
 pub use outcome::Outcome;
 pub use prepared::{Prepared, REQUEST_BYTES_MAX_DEFAULT};

@@ -1,10 +1,12 @@
-//! Where traces go: address, protocol, headers and timeout, also from the standard `OTEL_EXPORTER_OTLP_*` variables
+//! Where traces go: address, protocol, headers, timeout and compression, also from the standard `OTEL_EXPORTER_OTLP_*` variables
 //! (OpenTelemetry specification, "OpenTelemetry Protocol Exporter"). What is wrong is told all at once and by the
 //! variable's name; a header's value is never shown.
 
 mod environment;
+mod settings;
 
-use environment::Environment;
+pub use settings::EndpointSettings;
+
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
@@ -78,21 +80,7 @@ impl Endpoint {
     /// # Errors
     /// Every variable whose value cannot be used.
     pub fn from_env(variable: impl Fn(&str) -> Option<String>) -> Result<Self, UnusableSettings> {
-        let environment = Environment::new(&variable);
-        let mut unusable = Vec::new();
-        let mut keep = |error| unusable.push(error);
-        // Where the protocol is not known, the others are held against the one that allows more, so that one mistake is
-        // not told twice.
-        let protocol = environment.protocol().map_err(&mut keep).unwrap_or(Protocol::HttpProtobuf);
-        let url = environment.url(protocol).map_err(&mut keep).ok();
-        let headers = environment.headers(protocol).map_err(&mut keep).unwrap_or_default();
-        let timeout = environment.timeout().map_err(&mut keep).unwrap_or(TIMEOUT_DEFAULT);
-        match url {
-            Some(url) if unusable.is_empty() => {
-                Ok(Self { url, protocol, headers, timeout, compression: Compression::None })
-            }
-            _ => Err(UnusableSettings(unusable)),
-        }
+        EndpointSettings::default().resolve(variable)
     }
 
     /// Headers to send with every request, in place of those set before.

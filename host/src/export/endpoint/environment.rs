@@ -1,6 +1,9 @@
 //! The `OTEL_EXPORTER_OTLP_*` variables.
 
-use super::{GRPC_URL_DEFAULT, HTTP_URL_DEFAULT, Protocol, TIMEOUT_DEFAULT, Unusable, header_map, parse_url, unusable};
+use super::{
+    Compression, GRPC_URL_DEFAULT, HTTP_URL_DEFAULT, Protocol, TIMEOUT_DEFAULT, Unusable, header_map, parse_url,
+    unusable,
+};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use std::time::Duration;
@@ -69,6 +72,17 @@ impl<'a> Environment<'a> {
         match value.parse() {
             Ok(milliseconds @ 1..=TIMEOUT_MS_MAX) => Ok(Duration::from_millis(milliseconds)),
             _ => Err(unusable(&name, &format!("expected a number of milliseconds from 1 to {TIMEOUT_MS_MAX}"))),
+        }
+    }
+
+    pub(super) fn compression(&self) -> Result<Compression, Unusable> {
+        let Some((name, value)) = self.either("COMPRESSION") else {
+            return Ok(Compression::default());
+        };
+        match value.as_str() {
+            "none" => Ok(Compression::None),
+            "gzip" => Ok(Compression::Gzip),
+            _ => Err(unusable(&name, "no such compression; there are none and gzip")),
         }
     }
 
@@ -207,6 +221,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_HEADERS", "a=%"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "a=%0a"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "a-bin=1"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "600001"),
         ] {
