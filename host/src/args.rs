@@ -39,6 +39,17 @@ pub enum Command {
     Inspect(Inspect),
     /// Print the trace id of a session, to look it up in a backend.
     TraceId(TraceId),
+    /// Check configuration files without serving.
+    ///
+    /// Everything that is wrong is told at once, a line for each problem: file, line, column, key, what is wrong and
+    /// what would be right. Plugins are loaded and their options checked, as serving would. The exit code is 78 if any
+    /// file is wrong.
+    Validate(Validate),
+    /// Print the JSON Schema of the configuration.
+    ///
+    /// Editors complete and check a configuration with it: `callspan schema > callspan.schema.json`, and as the first
+    /// line of the file `# yaml-language-server: $schema=callspan.schema.json`.
+    Schema,
     /// Print what a shell needs to complete callspan's arguments.
     ///
     /// For bash: `callspan completions bash > /etc/bash_completion.d/callspan`.
@@ -59,6 +70,9 @@ pub struct Serve {
     /// Serve metrics and health on this address instead of the configured one.
     #[arg(long, value_name = "ADDRESS")]
     pub admin_address: Option<SocketAddr>,
+    /// End after this many seconds of finishing what was taken in, whatever the configuration says.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub graceful_shutdown_limit_secs: Option<u64>,
     #[command(flatten)]
     pub log: Log,
 }
@@ -79,6 +93,9 @@ pub struct Transform {
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub mapping: Mapping,
+    /// Use the transform of this name, where the configuration has several.
+    #[arg(long, value_name = "NAME")]
+    pub transform: Option<String>,
     /// What to write for each trace.
     #[arg(long, value_enum, default_value_t = Format::Json)]
     pub format: Format,
@@ -87,7 +104,7 @@ pub struct Transform {
 /// How records are mapped.
 #[derive(Args, Debug, Default)]
 pub struct Mapping {
-    /// Read the configuration from this file (YAML).
+    /// Read the configuration from this file: YAML, JSON, or TOML if its name ends in .toml.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Map with this component instead of the configured one; `builtin:tccc` is the one inside this program.
@@ -132,6 +149,16 @@ pub struct Man {
     pub directory: Option<PathBuf>,
 }
 
+#[derive(Args, Debug)]
+pub struct Validate {
+    /// Files to check, each by itself.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Disable checks of the environment: variables may be unset, and files of secrets and plugins need not be there.
+    #[arg(long)]
+    pub no_environment: bool,
+}
+
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Log {
     /// How log lines are written; which are written is said by CALLSPAN_LOG, for example `debug` [default: info].
@@ -150,6 +177,12 @@ pub enum Format {
 impl Mapping {
     /// What these arguments say over a configuration file.
     pub fn overrides(&self, address: Option<SocketAddr>) -> Overrides {
-        Overrides { address, plugin: self.plugin.clone(), options: self.options.clone(), privacy: self.privacy.clone() }
+        Overrides {
+            address,
+            plugin: self.plugin.clone(),
+            options: self.options.clone(),
+            privacy: self.privacy.clone(),
+            ..Overrides::default()
+        }
     }
 }

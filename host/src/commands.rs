@@ -4,13 +4,16 @@ mod completions;
 mod demo;
 mod inspect;
 mod man;
+mod schema;
 mod serve;
 mod trace_id;
 mod transform;
+mod validate;
 
 use crate::args::{Arguments, Command};
 use crate::config::{Config, ConfigError};
-use crate::transform::{Cache, Engine, LoadError, Loader};
+use crate::config::plan::{Part, Plan, TransformPlan};
+use crate::transform::{Cache, Engine, LoadError, Loader, Plugin};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,6 +33,8 @@ enum Verdict {
     Good,
     /// It ran, and some of the records were refused.
     SomeRefused,
+    /// It ran, and found configurations that do not hold, which it told.
+    Misconfigured,
 }
 
 /// `EX_CONFIG` of sysexits.h.
@@ -45,10 +50,13 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::TraceId(arguments) => trace_id::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man(arguments) => man::run(arguments),
+        Command::Validate(arguments) => validate::run(arguments),
+        Command::Schema => schema::run(),
     };
     match result {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::SomeRefused) => ExitCode::FAILURE,
+        Ok(Verdict::Misconfigured) => ExitCode::from(EXIT_CONFIGURATION),
         Err(Failure::Runtime(error)) => {
             tell(&error);
             ExitCode::FAILURE
@@ -79,7 +87,7 @@ fn or_reader_gone(result: io::Result<()>) -> Result<(), Failure> {
 }
 
 fn read_config(path: Option<&Path>) -> Result<Config, Failure> {
-    Ok(path.map(Config::read).transpose()?.unwrap_or_default())
+    Ok(path.map(|path| Config::read(path, &variable)).transpose()?.unwrap_or_default())
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -89,6 +97,29 @@ fn variable(name: &str) -> Option<String> {
 fn loader() -> Result<Loader, Failure> {
     let cache = Cache::from_environment(|name| std::env::var_os(name));
     Ok(Loader::new(Engine::new()?, cache))
+}
+
+/// The plugin of each transform, in their order.
+fn load_all(loader: &Loader, plan: &Plan) -> Result<Vec<Plugin>, Failure> {
+    let load = |part: &Part<TransformPlan>| {
+        let loaded = loader.load(&part.plan.plugin, part.plan.settings.clone());
+        loaded.map_err(|error| Failure::from(error).about(&format!("transforms.{}", part.name)))
+    };
+    plan.transforms.iter().map(load).collect()
+}
+
+impl Failure {
+    /// Says what it is about, in front of each of its lines.
+    fn about(self, part: &str) -> Self {
+        let about = |error: anyhow::Error| {
+            let lines: Vec<String> = format!("{error:#}").lines().map(|line| format!("{part}: {line}")).collect();
+            anyhow::Error::msg(lines.join("\n"))
+        };
+        match self {
+            Failure::Runtime(error) => Failure::Runtime(about(error)),
+            Failure::Configuration(error) => Failure::Configuration(about(error)),
+        }
+    }
 }
 
 impl From<ConfigError> for Failure {

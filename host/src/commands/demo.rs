@@ -1,14 +1,17 @@
 //! `callspan demo`: the service with a console for a backend, fed with example calls through its own front door. It
 //! stays up for the reader's own.
 
-use super::{Failure, Verdict, loader, variable};
+use super::{Failure, Verdict, load_all, loader, variable};
 use crate::args::Demo;
-use crate::config::{ADDRESS_DEFAULT, Config, Overrides, Plan, Sink};
+use crate::config::{ADDRESS_DEFAULT, Config, Format, Overrides};
 use crate::service::Service;
 use crate::{shutdown, telemetry};
 use anyhow::{Context as _, ensure};
 use std::io::{self, ErrorKind, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+
+/// Every default, but a console for a backend, and no admin listener.
+const CONFIGURATION: &str = "{admin: {enabled: false}, sinks: {terminal: {type: console}}}";
 
 /// The records that lie in `examples/records`, in the order of a little story.
 const EXAMPLES: [(&str, &str); 6] = [
@@ -28,12 +31,12 @@ const EXAMPLES: [(&str, &str); 6] = [
 
 pub(super) fn run(arguments: Demo) -> Result<Verdict, Failure> {
     telemetry::init_logs_above(arguments.log.log_format, "warn");
-    let overrides = Overrides { address: arguments.address, ..Overrides::default() };
-    let plan = Plan { sink: Sink::Console, ..Config::default().plan(&overrides, variable)? };
-    let plugin = loader()?.load(&plan.source, plan.settings.clone())?;
+    let overrides = Overrides { address: Some(free_address(arguments.address)), ..Overrides::default() };
+    let plan = Config::parse(CONFIGURATION, Format::Yaml, &variable)?.plan(&overrides, &variable)?;
+    let plugins = load_all(&loader()?, &plan)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     runtime.block_on(async {
-        let service = start(plan, plugin, arguments.address.is_some()).await?;
+        let service = Service::start(plan, plugins).await?;
         let address = service.address().context("the demo has a source that listens")?;
         let (stop, stop_now) = shutdown::signals()?;
         let pushes = tokio::spawn(async move {
@@ -50,13 +53,9 @@ pub(super) fn run(arguments: Demo) -> Result<Verdict, Failure> {
 }
 
 /// Where nobody asked for a certain address, any free port does.
-async fn start(plan: Plan, plugin: crate::transform::Plugin, is_address_given: bool) -> anyhow::Result<Service> {
-    let is_taken = match tokio::net::TcpListener::bind(plan.address).await {
-        Err(error) => error.kind() == ErrorKind::AddrInUse,
-        Ok(_) => false,
-    };
-    let address = if is_taken && !is_address_given { SocketAddr::new(ADDRESS_DEFAULT.ip(), 0) } else { plan.address };
-    Service::start(Plan { address, ..plan }.adapted(), vec![plugin]).await
+fn free_address(asked_for: Option<SocketAddr>) -> SocketAddr {
+    let is_taken = TcpListener::bind(ADDRESS_DEFAULT).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+    asked_for.unwrap_or(if is_taken { SocketAddr::new(ADDRESS_DEFAULT.ip(), 0) } else { ADDRESS_DEFAULT })
 }
 
 async fn push_examples(address: SocketAddr) -> anyhow::Result<()> {

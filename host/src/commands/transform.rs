@@ -67,8 +67,9 @@ pub(super) fn run(arguments: args::Transform) -> Result<Verdict, Failure> {
         telemetry::init_logs(telemetry::LogFormat::Json);
     }
     let config = read_config(arguments.mapping.config.as_deref())?;
-    let (source, settings) = config.plan_transform(&arguments.mapping.overrides(None), variable)?;
-    let plugin = loader()?.load(&source, settings)?;
+    let overrides = arguments.mapping.overrides(None);
+    let plan = config.plan_transform(arguments.transform.as_deref(), &overrides, &variable)?;
+    let plugin = loader()?.load(&plan.plugin, plan.settings)?;
     let writer = LineWriter { scope: scope(&plugin), format: arguments.format };
     let progress = progress();
     let threads = thread::available_parallelism().map_or(1, usize::from);

@@ -109,7 +109,7 @@ impl Policy {
         ["none", "phone", "email", "name", "account", "place", "free_text", "keypad"];
 
     /// What a class may be set to; its default first. None for a class that does not exist.
-    fn allowed(class: &str) -> Option<&'static [Choice]> {
+    pub fn allowed(class: &str) -> Option<&'static [Choice]> {
         use Choice::{Detect, Drop, Hmac, Mask, Plain};
         Some(match class {
             "none" | "place" => &[Plain, Drop],

@@ -1,0 +1,86 @@
+//! The `transforms` section: what makes traces of records.
+
+use super::component::Kind;
+use super::decode::{Options, Table};
+use super::path::At;
+use super::plan::TransformPlan;
+use super::planning::Planning;
+use super::privacy::Privacy;
+use crate::span::{Attribute, Value};
+use crate::transform::{BUILTIN, Settings, Source};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use std::collections::BTreeMap;
+
+#[derive(Default)]
+pub(super) struct Transform(Plugin);
+
+/// Maps records with a plugin, a WebAssembly component.
+#[derive(JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+struct Plugin {
+    /// `builtin:tccc`, or the path of a component that implements `wit/callspan.wit`.
+    plugin: String,
+    /// The plugin's own options; `callspan inspect` shows their schema.
+    options: Option<serde_json::Value>,
+    /// Resource attributes that are added to every span; they win over the plugin's.
+    resource: BTreeMap<String, String>,
+    /// What becomes of sensitive values.
+    privacy: Privacy,
+}
+
+impl Default for Plugin {
+    fn default() -> Self {
+        Plugin { plugin: BUILTIN.to_owned(), options: None, resource: BTreeMap::new(), privacy: Privacy::default() }
+    }
+}
+
+impl Options for Plugin {
+    fn read(table: &mut Table<'_, '_>) -> Self {
+        let default = Self::default();
+        Plugin {
+            plugin: table.take("plugin", default.plugin),
+            options: table.take("options", default.options),
+            resource: table.take("resource", default.resource),
+            privacy: table.take("privacy", default.privacy),
+        }
+    }
+}
+
+impl Kind for Transform {
+    const SECTION: &'static str = "transforms";
+    const PURPOSE: &'static str = "makes traces of records";
+    const HAS_INPUTS: bool = true;
+    const TYPES: &'static [&'static str] = &["plugin"];
+
+    fn read(type_name: &str, table: &mut Table<'_, '_>) -> Option<Self> {
+        (type_name == "plugin").then(|| Transform(Plugin::read(table)))
+    }
+
+    fn schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
+        Plugin::json_schema(generator)
+    }
+}
+
+impl Transform {
+    pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> TransformPlan {
+        let Transform(Plugin { plugin, options, resource, privacy }) = self;
+        let overrides = planning.overrides;
+        let options = overrides.options.clone().or_else(|| options.map(|options| options.to_string()));
+        let plugin_at = at.key("plugin");
+        if plugin.is_empty() && planning.report.is_good(plugin_at) && planning.report.checks_environment {
+            planning.report.add(plugin_at, format!("expected {BUILTIN} or the path of a component"));
+        }
+        TransformPlan {
+            plugin: Source::parse(overrides.plugin.as_deref().unwrap_or(&plugin)),
+            settings: Settings {
+                options: options.unwrap_or_default(),
+                policy: privacy.plan(at.key("privacy"), planning),
+                resource: resource
+                    .into_iter()
+                    .map(|(key, value)| Attribute { key: key.into(), value: Value::Text(value) })
+                    .collect(),
+                ..Settings::default()
+            },
+        }
+    }
+}
