@@ -189,7 +189,7 @@ impl Config {
         report.extend(self.malformed);
         let nothing_set = |_: &str| None;
         let variable = if self.checks_environment {
-            report.extend(self.unset);
+            report.extend(self.unset.into_iter().filter(|problem| problem.is_below(path)));
             variable
         } else {
             &nothing_set

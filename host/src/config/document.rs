@@ -150,8 +150,20 @@ impl Scalar {
         if let Some(variable) = self.variables.first() {
             return format!("the value of ${{{variable}}}");
         }
-        let beginning: String = self.text.chars().take(CHARACTERS_MAX).collect();
-        if beginning.len() < self.text.len() { format!("`{beginning}…`") } else { format!("`{beginning}`") }
+        let mut shown = String::from("`");
+        for (index, character) in self.text.chars().enumerate() {
+            match character {
+                _ if index == CHARACTERS_MAX => {
+                    shown.push('…');
+                    break;
+                }
+                // Nothing that ends a line or moves a cursor.
+                _ if character.is_control() => shown.extend(character.escape_default()),
+                _ => shown.push(character),
+            }
+        }
+        shown.push('`');
+        shown
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Problem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(Vec<Problem>);
 
+/// More is nothing that a person would read.
+const PROBLEMS_MAX: usize = 1000;
+
 /// Collects what is wrong with one document.
 pub(super) struct Report<'d> {
     root: &'d Node,
@@ -35,7 +38,9 @@ pub(super) struct Report<'d> {
 
 impl Problem {
     pub(super) fn new(path: &str, message: impl Into<String>) -> Self {
-        Problem { file: None, line: None, column: None, path: path.to_owned(), message: message.into() }
+        // What others say of an error may have several lines.
+        let message = message.into().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        Problem { file: None, line: None, column: None, path: path.to_owned(), message }
     }
 
     pub(super) fn at(self, place: Option<Place>) -> Self {
@@ -51,9 +56,10 @@ impl Problem {
 }
 
 impl Problem {
-    /// Whether somebody who only wants what a path leads to is concerned: also by what stands in no file.
+    /// Whether somebody who only wants what a path leads to is concerned: also by what stands in no file, and by a key
+    /// at the top, which may be the path mistyped.
     pub(super) fn concerns(&self, path: &str) -> bool {
-        self.is_below(path) || self.line.is_none() || self.path.is_empty()
+        self.is_below(path) || self.line.is_none() || !self.path.contains(['.', '['])
     }
 }
 
@@ -117,17 +123,18 @@ impl<'d> Report<'d> {
     /// Notes that the value at a path is wrong, or that there is none.
     pub(super) fn add(&mut self, at: At<'_>, message: impl Into<String>) {
         let place = self.walk(at).value;
-        self.problems.push(Problem::new(&at.to_string(), message).at(place));
+        self.extend([Problem::new(&at.to_string(), message).at(place)]);
     }
 
     /// Notes that the key at a path is wrong.
     pub(super) fn add_key(&mut self, at: At<'_>, message: impl Into<String>) {
         let place = self.walk(at).key;
-        self.problems.push(Problem::new(&at.to_string(), message).at(place));
+        self.extend([Problem::new(&at.to_string(), message).at(place)]);
     }
 
     pub(super) fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
-        self.problems.extend(problems);
+        let room = PROBLEMS_MAX.saturating_sub(self.problems.len());
+        self.problems.extend(problems.into_iter().take(room));
     }
 
     /// Nothing is known to be wrong with what a path leads to.
@@ -150,6 +157,9 @@ impl<'d> Report<'d> {
 
     /// As far as there is something on the way.
     fn walk(&self, at: At<'_>) -> Found<'d> {
+        if self.problems.len() >= PROBLEMS_MAX {
+            return Found { key: None, value: None, node: None };
+        }
         // A file that is no table is wrong where it begins.
         let begin = (!matches!(self.root.value, Value::Table(_))).then_some(self.root.place);
         let mut found = Found { key: begin, value: begin, node: Some(self.root) };

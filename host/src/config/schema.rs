@@ -19,10 +19,19 @@ fn finish(schema: &mut Value) {
         Value::Array(schemas) => schemas.iter_mut().for_each(finish),
         Value::Object(object) => {
             object.retain(|key, value| !(key == "default" && value.is_null()));
+            let required = object.get("required").cloned().unwrap_or_default();
+            let is_required = |key: &str| required.as_array().is_some_and(|keys| keys.iter().any(|known| known == key));
             // What stands under the names of properties are schemas, whatever the names are.
             for (key, value) in object.iter_mut().filter(|(key, _)| *key != "default" && *key != "enum") {
                 match (key.as_str(), value) {
-                    ("properties", Value::Object(properties)) => properties.values_mut().for_each(finish),
+                    ("properties", Value::Object(properties)) => {
+                        for (key, property) in properties {
+                            finish(property);
+                            if !is_required(key) {
+                                allow_nothing(property);
+                            }
+                        }
+                    }
                     (_, value) => finish(value),
                 }
             }
@@ -33,6 +42,16 @@ fn finish(schema: &mut Value) {
             }
         }
         _ => {}
+    }
+}
+
+/// A key whose value is left out, as where all of a table is commented out, counts as left out itself.
+fn allow_nothing(property: &mut Value) {
+    let name = property.get("type").and_then(Value::as_str).filter(|name| matches!(*name, "object" | "array"));
+    if let Some(name) = name.map(str::to_owned)
+        && let Some(object) = property.as_object_mut()
+    {
+        object.insert("type".to_owned(), json!([name, "null"]));
     }
 }
 

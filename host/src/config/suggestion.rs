@@ -5,16 +5,16 @@ pub(super) fn suggestion(written: &str, known: &[&str]) -> String {
     match closest(written, known) {
         Some(meant) => format!("; did you mean `{meant}`?"),
         None if known.is_empty() => String::new(),
-        None => format!("; there is {}", list(known)),
+        None => format!("; {}", there_are(known)),
     }
 }
 
-/// `a, b and c`.
-pub(super) fn list(names: &[&str]) -> String {
+/// `there are a, b and c`.
+pub(super) fn there_are(names: &[&str]) -> String {
     match names {
-        [] => "nothing".to_owned(),
-        [name] => (*name).to_owned(),
-        [names @ .., last] => format!("{} and {last}", names.join(", ")),
+        [] => "there is nothing".to_owned(),
+        [name] => format!("there is {name}"),
+        [names @ .., last] => format!("there are {} and {last}", names.join(", ")),
     }
 }
 
@@ -76,8 +76,8 @@ mod tests {
     fn what_is_close_is_suggested_and_else_what_there_is() {
         let known = ["address", "path", "limits"];
         assert_eq!(suggestion("adress", &known), "; did you mean `address`?");
-        assert_eq!(suggestion("Pfad", &known), "; there is address, path and limits");
-        assert_eq!(suggestion(&"a".repeat(100), &known), "; there is address, path and limits");
+        assert_eq!(suggestion("Pfad", &known), "; there are address, path and limits");
+        assert_eq!(suggestion(&"a".repeat(100), &known), "; there are address, path and limits");
         assert_eq!(suggestion("x", &[]), "");
         assert_eq!(suggestion("x", &["a"]), "; there is a");
     }

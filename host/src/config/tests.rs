@@ -158,13 +158,9 @@ fn the_one_component_before_is_taken_from_where_inputs_are_left_out() {
     );
     let plan = planned("sources: { a: { type: stdin }, b: { type: http_server } }");
     assert_eq!(plan.transforms[0].inputs, ["a", "b"]);
-    assert!(plan_is_wrong(
-        "sources: { a: { type: stdin }, b: { type: http_server } }\ntransforms: { t: { type: plugin } }"
-    ));
-}
-
-fn plan_is_wrong(text: &str) -> bool {
-    plan(text).is_err()
+    let found =
+        problems("sources: { a: { type: stdin }, b: { type: http_server } }\ntransforms: { t: { type: plugin } }");
+    assert_eq!(found, ["2: transforms.t.inputs: missing; name what it takes from: there are a and b"]);
 }
 
 #[test]
@@ -215,11 +211,18 @@ fn one_transform_can_be_planned_alone() {
     let two = "
 transforms: { a: { type: plugin, plugin: /a.wasm }, b: { type: plugin, plugin: /b.wasm } }
 sinks: { x: { type: opentelemetry, headers: { key: '${NOT_SET}' }, protocol: thrift } }
+data_dir: '${NOT_SET}'
 ";
     assert_eq!(transform(two, Some("b")).expect("it is there").plugin, Source::File("/b.wasm".into()));
     assert!(transform(two, None).expect_err("there are two").to_string().contains("a and b"));
     assert!(transform(two, Some("c")).expect_err("there is none").to_string().contains("--transform"));
-    assert!(transform("transforms: { a: { type: plugin, privacy: { phone: hide } } }", None).is_err());
+    for wrong in [
+        "transforms: { a: { type: plugin, privacy: { phone: hide } } }",
+        "transforms: { a: { type: plugin, plugin: '${NOT_SET}' } }",
+        "transfroms: {}",
+    ] {
+        assert!(transform(wrong, None).is_err(), "{wrong}");
+    }
 }
 
 #[test]
@@ -286,6 +289,16 @@ proptest! {
             if let Ok(config) = Config::parse(&text, format, &variable) {
                 let _planned = config.plan(&Overrides::default(), &variable);
             }
+        }
+    }
+
+    #[test]
+    fn no_change_of_the_example_panics(at in 0..example::EXAMPLE.len(), length in 0_usize..40, new in "[ \n:{}\\[\\]#&*$'a1-]{0,3}") {
+        let kept = |range: std::ops::Range<usize>| String::from_utf8_lossy(&example::EXAMPLE.as_bytes()[range]);
+        let end = (at + length).min(example::EXAMPLE.len());
+        let text = format!("{}{new}{}", kept(0..at), kept(end..example::EXAMPLE.len()));
+        if let Ok(config) = Config::parse(&text, Format::Yaml, &variable) {
+            let _planned = config.plan(&Overrides::default(), &variable);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::component::{Inputs, Kind, Section};
 use super::path::At;
 use super::problem::Report;
-use super::suggestion::{list, suggestion};
+use super::suggestion::{suggestion, there_are};
 
 /// The components of one stage, by their names.
 pub(super) struct Stage<'c> {
@@ -75,7 +75,7 @@ fn join_stage(
             (Inputs::LeftOut, [only]) => vec![(*only).to_owned()],
             (Inputs::LeftOut, names) => {
                 is_certain = false;
-                let message = format!("missing; name what it takes from: there is {}", list(names));
+                let message = format!("missing; name what it takes from: {}", there_are(names));
                 report.add(inputs_at, message);
                 Vec::new()
             }
@@ -85,7 +85,7 @@ fn join_stage(
             }
             (Inputs::Named(inputs), names) => {
                 if inputs.is_empty() {
-                    report.add(inputs_at, format!("it takes from nothing; there is {}", list(names)));
+                    report.add(inputs_at, format!("it takes from nothing; {}", there_are(names)));
                 }
                 for (index, input) in inputs.iter().enumerate() {
                     if let Some(problem) = problem_with(input, name, before, stage, stages) {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 
 /// Reads records from files, one on each line, follows the files as they grow, and remembers how far it has come.
 #[derive(JsonSchema)]
-#[schemars(default, deny_unknown_fields)]
+#[schemars(default, deny_unknown_fields, extend("required" = ["include"]))]
 pub(in crate::config) struct File {
     /// Patterns of the files to read, such as `/var/log/calls/*.ndjson`.
     #[schemars(required, length(min = 1))]

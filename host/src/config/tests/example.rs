@@ -4,7 +4,7 @@ use super::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-const EXAMPLE: &str = include_str!("../../../../examples/callspan.yaml");
+pub(super) const EXAMPLE: &str = include_str!("../../../../examples/callspan.yaml");
 
 /// The example says what the defaults are, so it plans what an empty file plans.
 #[test]
@@ -55,7 +55,10 @@ fn the_schema_has_the_keys_that_are_read() {
             };
         }
         let found = problems(&document.to_string());
-        let known = found.iter().find_map(|problem| problem.split_once("unknown key; there is ")).map(|(_, keys)| keys);
+        let known = found.iter().find_map(|problem| {
+            let (_, known) = problem.split_once("unknown key; there ")?;
+            known.strip_prefix("are ").or(known.strip_prefix("is "))
+        });
         let known: BTreeSet<String> = known
             .unwrap_or_else(|| panic!("{path}: {found:?}"))
             .replace(" and ", ", ")
@@ -66,7 +69,6 @@ fn the_schema_has_the_keys_that_are_read() {
     }
 }
 
-/// The schema's own vocabulary is used as a validator uses it: every table is closed, every default is allowed.
 #[test]
 fn the_schema_allows_variables_where_a_scalar_is() {
     let schema = schema();
@@ -85,6 +87,27 @@ fn the_schema_allows_variables_where_a_scalar_is() {
         .map(|kind| &kind["properties"]["type"]["const"])
         .collect();
     assert_eq!(types, ["http_server", "opentelemetry", "file", "stdin"]);
+}
+
+/// What must be there is told as missing, and the schema requires it.
+#[test]
+fn the_schema_requires_what_is_missed() {
+    let schema = schema();
+    for (section, type_name, required) in [
+        ("sources", "http_server", json!(["type"])),
+        ("sources", "file", json!(["type", "include"])),
+        ("transforms", "plugin", json!(["type"])),
+        ("sinks", "opentelemetry", json!(["type"])),
+        ("sinks", "file", json!(["type", "path"])),
+    ] {
+        let kinds = &schema["properties"][section]["additionalProperties"]["oneOf"];
+        let is_kind = |kind: &&Value| kind["properties"]["type"]["const"] == type_name;
+        let kind = kinds.as_array().and_then(|kinds| kinds.iter().find(is_kind)).expect("it is there");
+        assert_eq!(kind["required"], required, "{type_name}");
+        let found = plan(&json!({ section: { "x": { "type": type_name } } }).to_string());
+        let missed = found.err().map_or(0, |error| error.to_string().matches("missing").count());
+        assert_eq!(missed + 1, required.as_array().map_or(0, Vec::len), "{type_name}");
+    }
 }
 
 /// The example with what its `#:` hide.

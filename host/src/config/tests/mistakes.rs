@@ -45,7 +45,7 @@ fn a_problem_is_one_line_with_its_place() {
     let config = Config::parse("admin:\n  port: 1\n", Format::Yaml, &variable).expect("it is YAML");
     let config = Config { file: Some("a/b.yaml".into()), ..config };
     let error = config.plan(&Overrides::default(), &variable).expect_err("a key is unknown");
-    assert_eq!(error.to_string(), "a/b.yaml:2:3: admin.port: unknown key; there is enabled and address");
+    assert_eq!(error.to_string(), "a/b.yaml:2:3: admin.port: unknown key; there are enabled and address");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn wiring_that_does_not_hold_is_told_in_words() {
         (
             "transforms: { t: { type: plugin } }",
             good_sink,
-            "2: transforms.t.inputs: missing; name what it takes from: there is a and b",
+            "2: transforms.t.inputs: missing; name what it takes from: there are a and b",
         ),
         (
             "transforms: { t: { type: plugin, inputs: [a] } }",
@@ -84,7 +84,7 @@ fn wiring_that_does_not_hold_is_told_in_words() {
         (
             "transforms: { t: { type: plugin, inputs: [] } }",
             good_sink,
-            "2: transforms.t.inputs: it takes from nothing; there is a and b",
+            "2: transforms.t.inputs: it takes from nothing; there are a and b",
         ),
         (
             "transforms: { t: { type: plugin, inputs: a } }",
@@ -101,7 +101,7 @@ fn wiring_that_does_not_hold_is_told_in_words() {
             "sinks: { 'a b': { type: console } }",
             "3: sinks.\"a b\": a name is 1 to 64 letters, digits, dashes and underscores",
         ),
-        (good, "sinks: { s: { inputs: [t] } }", "3: sinks.s.type: missing; there is opentelemetry, file and console"),
+        (good, "sinks: { s: { inputs: [t] } }", "3: sinks.s.type: missing; there are opentelemetry, file and console"),
         (good, "sinks: [s]", "3: sinks: expected a table of sinks, each under a name of its own"),
         (
             "transforms: { t: { type: plugin, inputs: [a, b] }, u: { type: plugin, inputs: [a] } }",
@@ -241,4 +241,15 @@ fn what_is_wrong_with_the_environment_is_told_by_its_name() {
         Config::parse("sinks: { a: { type: opentelemetry }, b: { type: opentelemetry } }", Format::Yaml, &variable);
     let error = config.expect("it is YAML").plan(&Overrides::default(), &variable).expect_err("there is no brotli");
     assert_eq!(error.to_string(), "OTEL_EXPORTER_OTLP_COMPRESSION: no such compression; there are none and gzip");
+}
+
+#[test]
+fn a_message_is_one_line_and_there_are_not_too_many() {
+    let found = problems("data_dir: { a: 1 }\nadmin: { enabled: \"a\\nb\\e[1m\" }\n");
+    assert_eq!(
+        found.last().map(String::as_str),
+        Some("2: admin.enabled: expected true or false, not `a\\nb\\u{1b}[1m`")
+    );
+    let unknown: String = (0..2000).map(|number| format!("key{number}: 1\n")).collect();
+    assert_eq!(problems(&unknown).len(), 1000);
 }
