@@ -11,8 +11,8 @@ mod transform;
 mod validate;
 
 use crate::args::{Arguments, Command};
-use crate::config::{Config, ConfigError};
 use crate::config::plan::{Part, Plan, TransformPlan};
+use crate::config::{Config, ConfigError};
 use crate::transform::{Cache, Engine, LoadError, Loader, Plugin};
 use std::io::{self, Write as _};
 use std::path::Path;

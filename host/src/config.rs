@@ -9,7 +9,7 @@
 //! A configuration is wrong as a whole: nothing stops at the first mistake, and each is told with its place in the file,
 //! what is wrong and what would be right. What a variable holds is never told.
 //!
-//! The types of options stand in [`source`], [`transform`] and [`sink`], a file for each `type`. They are what the JSON
+//! The types of options stand in `source`, `transform` and `sink`, a file for each `type`. They are what the JSON
 //! Schema is made of, and their doc comments are its descriptions.
 
 mod component;
@@ -165,16 +165,15 @@ impl Config {
         self.planned(overrides, variable, "transforms", |layout, planning| choose(layout?, name, planning))
     }
 
-    /// A problem with what stands below these keys.
+    /// A problem that was found elsewhere with what stands below these keys.
     #[must_use]
-    pub fn problem(&self, keys: [&str; 3], message: impl Into<String>) -> Problem {
-        let mut report = Report::new(&self.root, true);
+    pub fn problem_at(&self, keys: [&str; 3], message: impl Into<String>) -> Problem {
+        let report = Report::new(&self.root, true);
         let [section, name, key] = keys;
         let section = At::Root.key(section);
         let component = section.key(name);
-        report.add(component.key(key), message);
-        let error = ConfigError::new(report.into_problems(), self.file.as_deref());
-        error.problems().first().cloned().unwrap_or_else(|| Problem::new(section.to_string().as_str(), ""))
+        let path = component.key(key);
+        Problem { file: self.file.clone(), ..report.problem(path, message) }
     }
 
     /// Reads everything, and gives what was made of it if nothing below a path is wrong.

@@ -6,6 +6,7 @@ mod acknowledgement;
 mod answers;
 mod arrival;
 mod commands;
+mod configuration;
 mod contacts;
 mod demo;
 mod inputs;

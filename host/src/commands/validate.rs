@@ -55,7 +55,7 @@ fn load(plan: Plan, config: &Config, loader: &Loader) -> Result<Result<Plan, Vec
             Err(error @ LoadError::Options { .. }) => ("options", error),
             Err(error) => ("plugin", error),
         };
-        problems.push(config.problem(["transforms", &transform.name, key], format!("failed to {error}")));
+        problems.push(config.problem_at(["transforms", &transform.name, key], format!("failed to {error}")));
     }
     Ok(if problems.is_empty() { Ok(plan) } else { Err(problems) })
 }

@@ -122,8 +122,12 @@ impl<'d> Report<'d> {
 
     /// Notes that the value at a path is wrong, or that there is none.
     pub(super) fn add(&mut self, at: At<'_>, message: impl Into<String>) {
-        let place = self.walk(at).value;
-        self.extend([Problem::new(&at.to_string(), message).at(place)]);
+        self.extend([self.problem(at, message)]);
+    }
+
+    /// That the value at a path is wrong, or that there is none.
+    pub(super) fn problem(&self, at: At<'_>, message: impl Into<String>) -> Problem {
+        Problem::new(&at.to_string(), message).at(self.walk(at).value)
     }
 
     /// Notes that the key at a path is wrong.
