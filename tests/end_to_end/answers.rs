@@ -1,6 +1,7 @@
 //! Every answer tells the sender what to do, in the vendor's words: `ErrCode` and `ErrMsg`.
 
 use callspan_tests::{Decoder, Protocol, Reply, Request, Service, records};
+use serde_json::{Value, json};
 
 /// The vendor's page prints its sample without a comma: whoever tries callspan with it learns where.
 #[test]
@@ -10,13 +11,37 @@ fn what_is_not_json_is_answered_with_line_and_column() {
     assert_refused(&reply, 400);
     // The place at which Python's json finds it too.
     assert!(reply.message().contains("line 10 column 1"), "{}", reply.message());
+    let answer = json(&reply);
+    assert_eq!(answer["code"], "records_refused");
+    let verdict = &answer["records"][0];
+    assert_eq!((&verdict["index"], &verdict["code"]), (&json!(0), &json!("not_json")), "{answer}");
+    assert_eq!((&verdict["line"], &verdict["column"]), (&json!(10), &json!(1)), "{answer}");
+}
+
+/// Of many records the sender learns which were not taken, and where in its own body they are wrong.
+#[test]
+fn each_record_that_is_not_taken_has_a_verdict() {
+    let Some(fixture) = Fixture::start() else { return };
+    let whole = records::call("whole");
+    let torn = format!("{}!", records::call("torn"));
+    let reply = fixture.service.push(format!("{whole}\n {torn}\n{{}}\n"));
+    assert_refused(&reply, 422);
+    let answer = json(&reply);
+    let verdicts: Vec<_> = answer["records"].as_array().expect("a list").iter().collect();
+    let places: Vec<_> =
+        verdicts.iter().map(|verdict| json!([verdict["index"], verdict["line"], verdict["column"]])).collect();
+    // The exclamation mark follows a blank and the record.
+    assert_eq!(places, [json!([1, 2, torn.len() + 1]), json!([2, 3, 1])], "{answer}");
+    assert_eq!((&verdicts[0]["code"], &verdicts[1]["code"]), (&json!("not_json"), &json!("incomplete")), "{answer}");
 }
 
 #[test]
 fn an_empty_body_is_answered_400() {
     let Some(fixture) = Fixture::start() else { return };
     for body in ["", " \r\n"] {
-        assert_refused(&fixture.service.push(body), 400);
+        let reply = fixture.service.push(body);
+        assert_refused(&reply, 400);
+        assert_eq!(json(&reply)["code"], "no_record");
     }
 }
 
@@ -37,14 +62,16 @@ fn another_path_method_or_encoding_is_answered_as_http_has_it() {
     let Some(fixture) = Fixture::start() else { return };
     let push = Request::push(records::SEED);
     let cases = [
-        (404, Request::new("POST", "/elsewhere?action=cdr&version=1").body(records::SEED)),
-        (405, Request::new("GET", "/?action=cdr&version=1")),
-        (405, Request::new("PUT", "/?action=cdr&version=1").body(records::SEED)),
-        (413, push.clone().claim_length(1 << 30)),
-        (415, push.header("Content-Encoding", "br")),
+        (404, "unknown_path", Request::new("POST", "/elsewhere?action=cdr&version=1").body(records::SEED)),
+        (405, "method_not_allowed", Request::new("GET", "/?action=cdr&version=1")),
+        (405, "method_not_allowed", Request::new("PUT", "/?action=cdr&version=1").body(records::SEED)),
+        (413, "body_too_large", push.clone().claim_length(1 << 30)),
+        (415, "unknown_encoding", push.header("Content-Encoding", "br")),
     ];
-    for (status, request) in cases {
-        assert_refused(&fixture.service.send(&request), status);
+    for (status, code, request) in cases {
+        let reply = fixture.service.send(&request);
+        assert_refused(&reply, status);
+        assert_eq!(json(&reply)["code"], code);
     }
     assert!(fixture.backend.exports().is_empty());
 }
@@ -114,4 +141,8 @@ fn assert_refused(reply: &Reply, status: u16) {
     assert_eq!(reply.status, status, "{}", reply.body);
     assert_ne!(reply.code(), 0, "{}", reply.body);
     assert!(!reply.message().is_empty() && reply.message() != "ok", "{}", reply.body);
+}
+
+fn json(reply: &Reply) -> Value {
+    serde_json::from_str(&reply.body).expect("every answer is JSON")
 }
