@@ -59,6 +59,7 @@ pub use outcome::Outcome;
 pub use prepared::{Prepared, REQUEST_BYTES_MAX_DEFAULT};
 pub use request::{Scope, request};
 pub use retry::{Backoff, BackoffSettings};
+pub use rpc_status::{RETRY_INFO, encoded_status};
 
 const USER_AGENT: &str = concat!("callspan/", env!("CARGO_PKG_VERSION"));
 

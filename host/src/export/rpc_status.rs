@@ -4,11 +4,14 @@
 use prost::Message;
 use std::time::Duration;
 
-const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+/// The type of the detail that asks for a delay.
+pub const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
-/// `google.rpc.Status`. Its code is left out: the response's own status decides.
+/// `google.rpc.Status`. What a backend's response is, its own status decides, whatever the code in here.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
     #[prost(string, tag = "2")]
     pub(super) message: String,
     #[prost(message, repeated, tag = "3")]
@@ -56,17 +59,23 @@ impl RpcStatus {
     }
 }
 
-/// The bytes of a status whose `RetryInfo` asks for a delay, as a backend sends them.
+/// The bytes of a status, as a gRPC error carries them and as an OTLP/HTTP error has them for its body; if there is a
+/// delay, its `RetryInfo` asks for it.
+#[must_use]
+pub fn encoded_status(code: i32, message: &str, retry_delay: Option<Duration>) -> Vec<u8> {
+    let details = retry_delay.map(|delay| {
+        let seconds = i64::try_from(delay.as_secs()).unwrap_or(i64::MAX);
+        let retry_info =
+            RetryInfo { retry_delay: Some(WireDuration { seconds, nanos: delay.subsec_nanos().cast_signed() }) };
+        Any { type_url: RETRY_INFO.to_owned(), value: retry_info.encode_to_vec() }
+    });
+    RpcStatus { code, message: message.to_owned(), details: details.into_iter().collect() }.encode_to_vec()
+}
+
+/// As a backend sends it.
 #[cfg(test)]
 pub(super) fn encoded_with_retry_info(message: &str, delay: Duration) -> Vec<u8> {
-    let retry_info = RetryInfo {
-        retry_delay: Some(WireDuration {
-            seconds: i64::try_from(delay.as_secs()).expect("a short delay"),
-            nanos: delay.subsec_nanos().cast_signed(),
-        }),
-    };
-    let any = Any { type_url: RETRY_INFO.to_owned(), value: retry_info.encode_to_vec() };
-    RpcStatus { message: message.to_owned(), details: vec![any] }.encode_to_vec()
+    encoded_status(0, message, Some(delay))
 }
 
 #[cfg(test)]
@@ -91,6 +100,7 @@ mod tests {
     #[test]
     fn a_negative_delay_means_at_once() {
         let status = RpcStatus {
+            code: 0,
             message: String::new(),
             details: vec![Any {
                 type_url: RETRY_INFO.to_owned(),
