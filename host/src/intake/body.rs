@@ -2,7 +2,7 @@
 
 use axum::body::{Bytes, HttpBody};
 use axum::http::header::CONTENT_ENCODING;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::BytesMut;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use std::future::poll_fn;
@@ -46,6 +46,15 @@ impl BodyError {
             Self::BrokenOff => "body_broken_off",
             Self::BrokenEncoding => "broken_encoding",
             Self::Slow => "body_too_slow",
+        }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BrokenOff | Self::BrokenEncoding => StatusCode::BAD_REQUEST,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
         }
     }
 }

@@ -58,6 +58,11 @@ impl SourceCounters {
         self.error(code, "request_failed");
     }
 
+    /// A record that is not even put into the queue; its class is that of a rejection.
+    pub(super) fn refused_record(&self, code: &str, class: &str) {
+        self.error(code, class);
+    }
+
     fn error(&self, code: &str, kind: &str) {
         let labels = [("error_code", code), ("error_type", kind), ("stage", "receiving")];
         self.component.counter(metrics::ERRORS, &labels).add(1);

@@ -1,6 +1,54 @@
 //! Takes OTLP logs in over gRPC and HTTP; the body of each log record is a call record as the vendor pushed it.
+//!
+//! ```text
+//! connection ──▶ grpc ──┐
+//!                       ├──▶ intake ──▶ value ──▶ split ──▶ queue
+//! connection ──▶ http ──┘        │                            │
+//!                  └─ json       └──▶ answer ◀── settlement ──┘
+//! ```
+//!
+//! A body that is text or bytes is taken as it is, and split as a push is; a list or a map is written as JSON; anything
+//! else is its own text, which the mapping then refuses. Nothing else of a log record is used: its times are readings of
+//! the sender's clock, and its attributes may hold such, so that the same call record sent twice would become something
+//! else the second time.
+//!
+//! A request is answered when it is known what became of all its records. Those that are refused for good are a partial
+//! success, which senders do not repeat. If anything is to be sent again, then the whole request: what is stored twice
+//! becomes the same trace.
+//!
+//! | what happened | gRPC | HTTP |
+//! |---|---|---|
+//! | every record is stored | `OK` | 200 |
+//! | some records are refused for good | `OK`, `partial_success` | 200, `partial_success` |
+//! | the queue has no room | `RESOURCE_EXHAUSTED`, `RetryInfo` | 429, `Retry-After` |
+//! | nothing can be stored for now, or it takes too long | `UNAVAILABLE`, `RetryInfo` | 503, `Retry-After` |
+//! | more log records, or more records in them, than the limit | `INVALID_ARGUMENT` | 413 |
+//! | the request is too large | `OUT_OF_RANGE` | 413 |
+//! | the request cannot be read | `INVALID_ARGUMENT` or `INTERNAL` | 400 |
+//! | it takes too long to arrive | `DEADLINE_EXCEEDED` | 408 |
+//!
+//! Over HTTP every error has a `google.rpc.Status` for its body, in the encoding of the request
+//! ([OTLP 1.x, failures](https://opentelemetry.io/docs/specs/otlp/#failures)).
 
+mod answer;
+mod grpc;
+mod http;
+mod intake;
+mod json;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Append, SourceCounters};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::any;
+use intake::Intake;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsServiceServer;
+use std::sync::Arc;
 use std::time::Duration;
+use tonic::codec::CompressionEncoding;
 
 /// What is taken in, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +74,22 @@ impl Default for Settings {
         }
     }
 }
-pub fn router<Q: super::Append>(_q: std::sync::Arc<Q>, _s: Settings, _c: &crate::telemetry::Component) -> axum::Router {
-    axum::Router::new()
+
+/// Where gRPC calls its one method.
+const GRPC_PATH: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+
+/// What puts the log records it is sent into the queue, over gRPC and HTTP alike: each listener may serve both. The name
+/// is that of the source, for its logs.
+pub fn router<Q: Append>(name: &str, queue: Arc<Q>, settings: Settings, counters: Arc<SourceCounters>) -> Router {
+    let body_bytes_max = settings.body_bytes_max;
+    let intake = Arc::new(Intake { name: name.to_owned(), queue, settings, counters });
+    let grpc = LogsServiceServer::from_arc(Arc::clone(&intake))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(body_bytes_max);
+    Router::new()
+        .route_service(GRPC_PATH, grpc)
+        .route_layer(from_fn_with_state(Arc::clone(&intake), grpc::watch::<Q>))
+        .route(http::PATH, any(http::export::<Q>))
+        .fallback(http::export::<Q>)
+        .with_state(intake)
 }

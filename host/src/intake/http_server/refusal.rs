@@ -28,12 +28,7 @@ impl Refusal {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::TooManyRecords { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoRecord => StatusCode::BAD_REQUEST,
-            Self::Body(error) => match error {
-                BodyError::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-                BodyError::BrokenOff | BodyError::BrokenEncoding => StatusCode::BAD_REQUEST,
-                BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
-            },
+            Self::Body(error) => error.status(),
         }
     }
 

@@ -1,0 +1,87 @@
+//! OTLP over gRPC.
+
+use super::Append;
+use super::answer::Answer;
+use super::intake::Intake;
+use crate::export::encoded_status;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Response;
+use axum::middleware::Next;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsService;
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use prost::Message;
+use std::sync::Arc;
+use std::time::Instant;
+use tonic::{Code, Status};
+use tracing::warn;
+
+#[tonic::async_trait]
+impl<Q: Append> LogsService for Intake<Q> {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportLogsServiceRequest>,
+    ) -> Result<tonic::Response<ExportLogsServiceResponse>, Status> {
+        let request = request.into_inner();
+        // How many bytes came over the wire, only the framework knows; this is what they were inflated to.
+        self.counters.received_bytes.add(request.encoded_len() as u64);
+        let scopes = request.resource_logs.into_iter().flat_map(|resource| resource.scope_logs);
+        let records = scopes.flat_map(|scope| scope.log_records);
+        let answer = self.take(records.map(|record| record.body).collect()).await;
+        let message = answer.message();
+        match answer {
+            Answer::Done(partial_success) => Ok(tonic::Response::new(ExportLogsServiceResponse { partial_success })),
+            Answer::Again { after, is_full } => {
+                let code = if is_full { Code::ResourceExhausted } else { Code::Unavailable };
+                let details = encoded_status(code.into(), &message, Some(after));
+                Err(Status::with_details(code, message, details.into()))
+            }
+            Answer::TooManyRecords { .. } => Err(Status::invalid_argument(message)),
+        }
+    }
+}
+
+/// Sees to every call, also to those that are refused before they can be read, and to those that never come to an end.
+pub(super) async fn watch<Q: Append>(
+    State(intake): State<Arc<Intake<Q>>>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let begun = Instant::now();
+    let patience = intake.settings.body_timeout.saturating_add(intake.settings.answer_timeout);
+    let response = tokio::time::timeout(patience, next.run(request)).await;
+    let response =
+        response.unwrap_or_else(|_| Status::deadline_exceeded("the request took too long to arrive").into_http());
+    // Success is told in a trailer, everything else in a header.
+    let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+    let name = name(code);
+    intake.counters.requests(&name).add(1);
+    intake.counters.answered_after(begun.elapsed());
+    if code != Code::Ok {
+        intake.counters.refused_request(&name);
+        warn!(code = name, status = i32::from(code), source = intake.name, "request refused");
+    }
+    response
+}
+
+/// The name of a code as the specification spells it, in lower case: `resource_exhausted`.
+fn name(code: Code) -> String {
+    let mut name = String::new();
+    for character in format!("{code:?}").chars() {
+        if character.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(character.to_ascii_lowercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_has_the_name_of_the_specification() {
+        assert_eq!([Code::Ok, Code::ResourceExhausted].map(name), ["ok", "resource_exhausted"]);
+    }
+}

@@ -1,0 +1,212 @@
+//! OTLP over HTTP, in protocol buffers and in JSON.
+
+use super::answer::Answer;
+use super::intake::Intake;
+use super::{Append, json};
+use crate::export::{RETRY_INFO, encoded_status};
+use crate::intake::body::{self, Arrived, BodyError};
+use crate::intake::store::whole_seconds;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Method, Response, StatusCode};
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::AnyValue;
+use prost::Message;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tonic::Code;
+use tracing::warn;
+
+pub(super) const PATH: &str = "/v1/logs";
+
+const PROTOBUF: &str = "application/x-protobuf";
+const JSON: &str = "application/json";
+
+/// How a request is written, and so its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Protobuf,
+    Json,
+}
+
+/// Why a request as a whole is not taken. The text of each is what its sender reads.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error("nothing is served at this path; logs go to {PATH}")]
+    OtherPath,
+    #[error("logs are sent with POST")]
+    OtherMethod,
+    #[error("the content type is not known; there are {PROTOBUF} and {JSON}")]
+    OtherContentType,
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("the body is not an OTLP request in protocol buffers")]
+    NotProtobuf,
+    #[error("the body is not an OTLP request in JSON at line {line} column {column}")]
+    NotJson { line: usize, column: usize },
+}
+
+/// What is wrong, as it is told.
+struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    retry_after: Option<Duration>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+pub(super) async fn export<Q: Append>(State(intake): State<Arc<Intake<Q>>>, request: Request) -> Response<Body> {
+    let begun = Instant::now();
+    let encoding = Encoding::of(request.headers());
+    // Whoever says neither can at least be read by a person.
+    let written = encoding.unwrap_or(Encoding::Json);
+    let response = match intake.answer(request, encoding).await {
+        Ok(Answer::Done(partial)) => success(written, partial),
+        Ok(answer) => intake.refuse(Failure::of_answer(&answer), written),
+        Err(refusal) => intake.refuse(Failure::of(&refusal), written),
+    };
+    intake.counters.requests(response.status().as_str()).add(1);
+    intake.counters.answered_after(begun.elapsed());
+    response
+}
+
+impl<Q: Append> Intake<Q> {
+    async fn answer(&self, request: Request, encoding: Option<Encoding>) -> Result<Answer, Refusal> {
+        let (head, body) = request.into_parts();
+        if head.uri.path() != PATH {
+            return Err(Refusal::OtherPath);
+        }
+        if head.method != Method::POST {
+            return Err(Refusal::OtherMethod);
+        }
+        let encoding = encoding.ok_or(Refusal::OtherContentType)?;
+        let settings = &self.settings;
+        let body = body::read(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await?;
+        let Arrived { body, received_bytes } = body;
+        self.counters.received_bytes.add(received_bytes as u64);
+        Ok(self.take(encoding.bodies(body)?).await)
+    }
+
+    fn refuse(&self, failure: Failure, encoding: Encoding) -> Response<Body> {
+        let (code, status) = (failure.code, failure.status.as_u16());
+        self.counters.refused_request(code);
+        warn!(code, status, source = self.name, "request refused");
+        failure.response(encoding)
+    }
+}
+
+impl Encoding {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let kind = headers.get(header::CONTENT_TYPE)?.as_bytes();
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let is = |name: &str| kind.eq_ignore_ascii_case(name.as_bytes());
+        if is(PROTOBUF) { Some(Self::Protobuf) } else { is(JSON).then_some(Self::Json) }
+    }
+
+    fn bodies(self, request: Bytes) -> Result<Vec<Option<AnyValue>>, Refusal> {
+        match self {
+            Self::Protobuf => {
+                let request = ExportLogsServiceRequest::decode(request).map_err(|_| Refusal::NotProtobuf)?;
+                let scopes = request.resource_logs.into_iter().flat_map(|resource| resource.scope_logs);
+                let records = scopes.flat_map(|scope| scope.log_records);
+                Ok(records.map(|record| record.body).collect())
+            }
+            // What is wrong in words would quote the request.
+            Self::Json => {
+                json::bodies(&request).map_err(|error| Refusal::NotJson { line: error.line(), column: error.column() })
+            }
+        }
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Protobuf => PROTOBUF,
+            Self::Json => JSON,
+        })
+    }
+}
+
+impl Failure {
+    fn of(refusal: &Refusal) -> Self {
+        let (status, code) = match refusal {
+            Refusal::OtherPath => (StatusCode::NOT_FOUND, "unknown_path"),
+            Refusal::OtherMethod => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Refusal::OtherContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unknown_content_type"),
+            Refusal::NotProtobuf => (StatusCode::BAD_REQUEST, "not_protobuf"),
+            Refusal::NotJson { .. } => (StatusCode::BAD_REQUEST, "not_json"),
+            Refusal::Body(error) => (error.status(), error.code()),
+        };
+        let header = match refusal {
+            Refusal::OtherMethod => Some((header::ALLOW, HeaderValue::from_static("POST"))),
+            Refusal::Body(BodyError::UnknownEncoding) => {
+                Some((header::ACCEPT_ENCODING, HeaderValue::from_static(body::ENCODINGS)))
+            }
+            _ => None,
+        };
+        Self { status, code, message: refusal.to_string(), retry_after: None, header }
+    }
+
+    fn of_answer(answer: &Answer) -> Self {
+        let (status, retry_after) = match answer {
+            Answer::Again { after, is_full: true } => (StatusCode::TOO_MANY_REQUESTS, Some(*after)),
+            Answer::Again { after, is_full: false } => (StatusCode::SERVICE_UNAVAILABLE, Some(*after)),
+            Answer::TooManyRecords { .. } | Answer::Done(_) => (StatusCode::PAYLOAD_TOO_LARGE, None),
+        };
+        let header = retry_after.map(|after| (header::RETRY_AFTER, whole_seconds(after).into()));
+        Self { status, code: answer.code().unwrap_or_default(), message: answer.message(), retry_after, header }
+    }
+
+    fn response(self, encoding: Encoding) -> Response<Body> {
+        let code = i32::from(grpc_code(self.status));
+        let text = match encoding {
+            Encoding::Protobuf => encoded_status(code, &self.message, self.retry_after),
+            Encoding::Json => {
+                let detail = self
+                    .retry_after
+                    .map(|after| json!({"@type": RETRY_INFO, "retryDelay": format!("{}s", after.as_secs_f64())}));
+                let details: Vec<_> = detail.into_iter().collect();
+                json!({"code": code, "message": self.message, "details": details}).to_string().into_bytes()
+            }
+        };
+        let mut response = response(self.status, encoding, text);
+        response.headers_mut().extend(self.header);
+        response
+    }
+}
+
+/// The code of gRPC that means what a status of HTTP does.
+fn grpc_code(status: StatusCode) -> Code {
+    match status {
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Code::Unimplemented,
+        StatusCode::REQUEST_TIMEOUT => Code::DeadlineExceeded,
+        StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
+        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+        _ => Code::InvalidArgument,
+    }
+}
+
+fn success(encoding: Encoding, partial_success: Option<ExportLogsPartialSuccess>) -> Response<Body> {
+    let text = match (encoding, partial_success) {
+        (Encoding::Protobuf, partial_success) => ExportLogsServiceResponse { partial_success }.encode_to_vec(),
+        (Encoding::Json, None) => b"{}".to_vec(),
+        // A 64-bit number is text in protocol buffers' JSON.
+        (Encoding::Json, Some(ExportLogsPartialSuccess { rejected_log_records: count, error_message: message })) => {
+            json!({"partialSuccess": {"rejectedLogRecords": count.to_string(), "errorMessage": message}})
+                .to_string()
+                .into_bytes()
+        }
+    };
+    response(StatusCode::OK, encoding, text)
+}
+
+fn response(status: StatusCode, encoding: Encoding, text: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, encoding.content_type());
+    response
+}

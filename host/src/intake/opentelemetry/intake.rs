@@ -1,0 +1,76 @@
+//! The log records of one request: what records are in them, and what became of each.
+
+use super::answer::{Answer, Tally};
+use super::value::text;
+use super::{Append, Settings, SourceCounters};
+use crate::intake::split::{Records, whole};
+use crate::intake::store::store;
+use bytes::Bytes;
+use opentelemetry_proto::tonic::common::v1::AnyValue;
+use std::sync::Arc;
+use tracing::warn;
+
+/// What every request is held against.
+pub(super) struct Intake<Q> {
+    /// The source, as it is called.
+    pub(super) name: String,
+    pub(super) queue: Arc<Q>,
+    pub(super) settings: Settings,
+    pub(super) counters: Arc<SourceCounters>,
+}
+
+/// Why a log record holds nothing to be mapped: its class and its code.
+type Refused = (&'static str, &'static str);
+
+const NO_BODY: Refused = ("malformed", "no_body");
+const TOO_LARGE: Refused = ("policy", "body_too_large");
+
+impl<Q: Append> Intake<Q> {
+    /// Puts all records into the queue and waits for what becomes of them. A request is taken as a whole or not at all,
+    /// unless the queue has no room for all of it.
+    pub(super) async fn take(&self, bodies: Vec<Option<AnyValue>>) -> Answer {
+        let limit = self.settings.body_records_max;
+        let mut tally = Tally::of(bodies.len());
+        if bodies.len() > limit {
+            return Answer::TooManyRecords { limit };
+        }
+        // Of which log record each record is.
+        let mut owners = Vec::with_capacity(bodies.len());
+        let mut records = Vec::with_capacity(bodies.len());
+        let mut refusals = Vec::new();
+        for (index, body) in bodies.into_iter().enumerate() {
+            match self.records(body) {
+                Ok(found) => {
+                    owners.resize(owners.len() + found.len(), index);
+                    records.extend(found);
+                }
+                Err(refused) => refusals.push((index, refused)),
+            }
+            if records.len() > limit {
+                return Answer::TooManyRecords { limit };
+            }
+        }
+        for (index, (class, code)) in refusals {
+            self.counters.refused_record(code, class);
+            warn!(class, code, source = self.name, "record refused");
+            tally.refuse(index, code.to_owned());
+        }
+        let fates = store(&*self.queue, records.into_iter(), self.settings.answer_timeout, &self.counters).await;
+        owners.into_iter().zip(fates).for_each(|(index, fate)| tally.add(index, fate));
+        tally.answer()
+    }
+
+    /// The records in the body of one log record, of which there is at least one.
+    fn records(&self, body: Option<AnyValue>) -> Result<Vec<Bytes>, Refused> {
+        let text = body.and_then(text).ok_or(NO_BODY)?;
+        let Settings { body_bytes_max, body_records_max, .. } = self.settings;
+        if let Some(record) = whole(&text, body_bytes_max).and_then(|found| found.body) {
+            return Ok(vec![record]);
+        }
+        // One more than may be is enough to know. Memory can always be read.
+        let found = Records::new(text.as_ref(), body_bytes_max).take(body_records_max.saturating_add(1));
+        let records = found.filter_map(Result::ok).map(|found| found.body.ok_or(TOO_LARGE));
+        let records: Vec<_> = records.collect::<Result<_, _>>()?;
+        if records.is_empty() { Err(NO_BODY) } else { Ok(records) }
+    }
+}
