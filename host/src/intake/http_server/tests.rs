@@ -218,6 +218,34 @@ async fn a_sender_that_is_not_admitted_is_told_before_anything_else() {
     assert_eq!((messages.len(), service.errors("unauthorized"), service.taken().len()), (1, 3, 1));
 }
 
+/// Every record that is taken is settled once, and whoever reads the metrics can check it.
+#[tokio::test]
+async fn the_books_are_balanced() {
+    let queue = Queue { room: Some(5), ..Queue::default() };
+    let service = Service::start_with(queue, Settings::default(), ConnectionLimits::default()).await;
+    for body in ["{\"a\":1}", "{malformed\n{incomplete\n{later", "", "{}\n{}\n{}"] {
+        service.post(body).await;
+    }
+    let settled = ["acknowledged", "to_be_retried", "rejected", "abandoned"].map(|name| service.settled(name));
+    assert_eq!(settled, [2, 1, 2, 0]);
+    assert_eq!(service.count(metrics::RECEIVED_EVENTS), settled.iter().sum::<u64>());
+    assert_eq!(["200", "503", "400", "429"].map(|status| service.requests(status)), [1; 4]);
+    let text = service.metrics.text().expect("text");
+    for name in [
+        "component_received_bytes_total",
+        "component_received_events_total",
+        "component_settled_events_total",
+        "component_errors_total",
+        "requests_total",
+        "request_duration_seconds_count",
+        "other_actions_total",
+        "unknown_actions_total",
+        "unknown_versions_total",
+    ] {
+        assert!(text.contains(&format!("\ncallspan_{name}{{component_id=\"pushes\"")), "{name} is not in\n{text}");
+    }
+}
+
 /// The vendor spells its content type in its own way, and `curl` says that everything is a form.
 #[tokio::test]
 async fn a_record_is_taken_under_any_content_type() {

@@ -9,41 +9,35 @@ use std::time::Duration;
 /// A request may hold thousands of broken records; a sender can do with the first of them.
 const REFUSALS_SHOWN_MAX: usize = 20;
 
-/// What became of a request that could be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// All records are settled. None if none was refused.
-    Done(Option<ExportLogsPartialSuccess>),
-    /// The whole request is to be sent again after this long.
-    Again {
-        after: Duration,
-        is_full: bool,
-    },
-    TooManyRecords {
-        limit: usize,
-    },
+/// What is answered when all records are settled: a partial success if some were refused for good.
+pub(super) type Answer = Result<Option<ExportLogsPartialSuccess>, Trouble>;
+
+/// Why a request that could be read is not done with. The text of each is what its sender reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("the queue is full; send the whole request again later")]
+    QueueFull { retry_after: Duration },
+    #[error("not everything could be stored for now; send the whole request again later")]
+    NotStored { retry_after: Duration },
+    #[error("the request holds more than {limit} records")]
+    TooManyRecords { limit: usize },
 }
 
-impl Answer {
-    /// Stable, for scripts and metrics; none if all is well.
-    pub(super) fn code(&self) -> Option<&'static str> {
+impl Trouble {
+    /// Stable, for scripts and metrics.
+    pub(super) fn code(self) -> &'static str {
         match self {
-            Self::Done(_) => None,
-            Self::Again { is_full: true, .. } => Some("queue_full"),
-            Self::Again { is_full: false, .. } => Some("not_stored"),
-            Self::TooManyRecords { .. } => Some("too_many_records"),
+            Self::QueueFull { .. } => "queue_full",
+            Self::NotStored { .. } => "not_stored",
+            Self::TooManyRecords { .. } => "too_many_records",
         }
     }
 
-    /// What a person reads of it, if not all is well.
-    pub(super) fn message(&self) -> String {
+    /// When the whole request is to be sent again, if it is.
+    pub(super) fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::Done(_) => String::new(),
-            Self::Again { is_full: true, .. } => "the queue is full; send the whole request again later".to_owned(),
-            Self::Again { is_full: false, .. } => {
-                "not everything could be stored for now; send the whole request again later".to_owned()
-            }
-            Self::TooManyRecords { limit } => format!("the request holds more than {limit} records"),
+            Self::QueueFull { retry_after } | Self::NotStored { retry_after } => Some(retry_after),
+            Self::TooManyRecords { .. } => None,
         }
     }
 }
@@ -54,12 +48,13 @@ pub(super) struct Tally {
     /// The codes of those that were refused. One log record may hold several call records; the first that is refused
     /// speaks for it.
     refused: BTreeMap<usize, String>,
-    again: Option<(Duration, bool)>,
+    retry_after: Option<Duration>,
+    is_full: bool,
 }
 
 impl Tally {
     pub(super) fn of(log_records: usize) -> Self {
-        Self { log_records, refused: BTreeMap::new(), again: None }
+        Self { log_records, refused: BTreeMap::new(), retry_after: None, is_full: false }
     }
 
     pub(super) fn refuse(&mut self, index: usize, code: String) {
@@ -70,30 +65,32 @@ impl Tally {
         match fate {
             Fate::Settled(Settlement::Acknowledged) => {}
             Fate::Settled(Settlement::Rejected(rejection)) => self.refuse(index, rejection.code),
-            Fate::Settled(Settlement::RetryAfter(after)) => self.again(after, false),
-            Fate::NotTaken => self.again(RETRY_AFTER, true),
+            Fate::Settled(Settlement::RetryAfter(delay)) => self.retry_after = self.retry_after.max(Some(delay)),
+            Fate::NotTaken => {
+                self.is_full = true;
+                self.retry_after = self.retry_after.max(Some(RETRY_AFTER));
+            }
         }
-    }
-
-    fn again(&mut self, after: Duration, is_full: bool) {
-        let (longest, was_full) = self.again.unwrap_or_default();
-        self.again = Some((longest.max(after), was_full || is_full));
     }
 
     /// No answer quotes a record: there are indices and codes alone.
     pub(super) fn answer(self) -> Answer {
-        if let Some((after, is_full)) = self.again {
-            return Answer::Again { after, is_full };
+        if let Some(retry_after) = self.retry_after {
+            return Err(if self.is_full {
+                Trouble::QueueFull { retry_after }
+            } else {
+                Trouble::NotStored { retry_after }
+            });
         }
         let count = self.refused.len();
         if count == 0 {
-            return Answer::Done(None);
+            return Ok(None);
         }
         let shown: Vec<_> = self.refused.iter().take(REFUSALS_SHOWN_MAX).collect();
         let mut refusals: Vec<_> = shown.iter().map(|(index, code)| format!("index {index} {code}")).collect();
         let more = count - shown.len();
         refusals.extend((more > 0).then(|| format!("and {more} more")));
-        Answer::Done(Some(ExportLogsPartialSuccess {
+        Ok(Some(ExportLogsPartialSuccess {
             rejected_log_records: i64::try_from(count).unwrap_or(i64::MAX),
             error_message: format!("{count} of {} records refused: {}", self.log_records, refusals.join(", ")),
         }))
@@ -110,7 +107,7 @@ mod tests {
         tally.refuse(0, "no_body".to_owned());
         tally.add(1, Fate::Settled(Settlement::RetryAfter(Duration::from_secs(7))));
         tally.add(2, Fate::NotTaken);
-        assert_eq!(tally.answer(), Answer::Again { after: Duration::from_secs(7), is_full: true });
+        assert_eq!(tally.answer(), Err(Trouble::QueueFull { retry_after: Duration::from_secs(7) }));
     }
 
     #[test]
@@ -120,7 +117,7 @@ mod tests {
             (0..refused).for_each(|index| tally.refuse(index, "not_json".to_owned()));
             tally.refuse(0, "later_code".to_owned());
             match tally.answer() {
-                Answer::Done(Some(partial)) => (partial.rejected_log_records, partial.error_message),
+                Ok(Some(partial)) => (partial.rejected_log_records, partial.error_message),
                 other => unreachable!("{other:?}"),
             }
         };

@@ -1,7 +1,7 @@
 //! OTLP over gRPC.
 
 use super::Append;
-use super::answer::Answer;
+use super::answer::Trouble;
 use super::intake::Intake;
 use crate::export::encoded_status;
 use axum::body::Body;
@@ -28,17 +28,21 @@ impl<Q: Append> LogsService for Intake<Q> {
         let scopes = request.resource_logs.into_iter().flat_map(|resource| resource.scope_logs);
         let records = scopes.flat_map(|scope| scope.log_records);
         let answer = self.take(records.map(|record| record.body).collect()).await;
-        let message = answer.message();
-        match answer {
-            Answer::Done(partial_success) => Ok(tonic::Response::new(ExportLogsServiceResponse { partial_success })),
-            Answer::Again { after, is_full } => {
-                let code = if is_full { Code::ResourceExhausted } else { Code::Unavailable };
-                let details = encoded_status(code.into(), &message, Some(after));
-                Err(Status::with_details(code, message, details.into()))
-            }
-            Answer::TooManyRecords { .. } => Err(Status::invalid_argument(message)),
-        }
+        answer
+            .map(|partial_success| tonic::Response::new(ExportLogsServiceResponse { partial_success }))
+            .map_err(status)
     }
+}
+
+fn status(trouble: Trouble) -> Status {
+    let code = match trouble {
+        Trouble::QueueFull { .. } => Code::ResourceExhausted,
+        Trouble::NotStored { .. } => Code::Unavailable,
+        Trouble::TooManyRecords { .. } => Code::InvalidArgument,
+    };
+    let message = trouble.to_string();
+    let details = encoded_status(code.into(), &message, trouble.retry_after());
+    Status::with_details(code, message, details.into())
 }
 
 /// Sees to every call, also to those that are refused before they can be read, and to those that never come to an end.

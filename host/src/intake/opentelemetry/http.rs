@@ -1,6 +1,6 @@
 //! OTLP over HTTP, in protocol buffers and in JSON.
 
-use super::answer::Answer;
+use super::answer::Trouble;
 use super::intake::Intake;
 use super::{Append, json};
 use crate::export::{RETRY_INFO, encoded_status};
@@ -48,15 +48,8 @@ enum Refusal {
     NotProtobuf,
     #[error("the body is not an OTLP request in JSON at line {line} column {column}")]
     NotJson { line: usize, column: usize },
-}
-
-/// What is wrong, as it is told.
-struct Failure {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
-    retry_after: Option<Duration>,
-    header: Option<(HeaderName, HeaderValue)>,
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
 }
 
 pub(super) async fn export<Q: Append>(State(intake): State<Arc<Intake<Q>>>, request: Request) -> Response<Body> {
@@ -65,9 +58,8 @@ pub(super) async fn export<Q: Append>(State(intake): State<Arc<Intake<Q>>>, requ
     // Whoever says neither can at least be read by a person.
     let written = encoding.unwrap_or(Encoding::Json);
     let response = match intake.answer(request, encoding).await {
-        Ok(Answer::Done(partial)) => success(written, partial),
-        Ok(answer) => intake.refuse(Failure::of_answer(&answer), written),
-        Err(refusal) => intake.refuse(Failure::of(&refusal), written),
+        Ok(partial) => success(written, partial),
+        Err(refusal) => intake.refuse(&refusal, written),
     };
     intake.counters.requests(response.status().as_str()).add(1);
     intake.counters.answered_after(begun.elapsed());
@@ -75,7 +67,11 @@ pub(super) async fn export<Q: Append>(State(intake): State<Arc<Intake<Q>>>, requ
 }
 
 impl<Q: Append> Intake<Q> {
-    async fn answer(&self, request: Request, encoding: Option<Encoding>) -> Result<Answer, Refusal> {
+    async fn answer(
+        &self,
+        request: Request,
+        encoding: Option<Encoding>,
+    ) -> Result<Option<ExportLogsPartialSuccess>, Refusal> {
         let (head, body) = request.into_parts();
         if head.uri.path() != PATH {
             return Err(Refusal::OtherPath);
@@ -88,14 +84,16 @@ impl<Q: Append> Intake<Q> {
         let body = body::read(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await?;
         let Arrived { body, received_bytes } = body;
         self.counters.received_bytes.add(received_bytes as u64);
-        Ok(self.take(encoding.bodies(body)?).await)
+        Ok(self.take(encoding.bodies(body)?).await?)
     }
 
-    fn refuse(&self, failure: Failure, encoding: Encoding) -> Response<Body> {
-        let (code, status) = (failure.code, failure.status.as_u16());
+    fn refuse(&self, refusal: &Refusal, encoding: Encoding) -> Response<Body> {
+        let (status, code) = (refusal.status(), refusal.code());
         self.counters.refused_request(code);
-        warn!(code, status, source = self.name, "request refused");
-        failure.response(encoding)
+        warn!(code, status = status.as_u16(), source = self.name, "request refused");
+        let mut response = response(status, encoding, refusal.text(encoding));
+        response.headers_mut().extend(refusal.header());
+        response
     }
 }
 
@@ -130,51 +128,63 @@ impl Encoding {
     }
 }
 
-impl Failure {
-    fn of(refusal: &Refusal) -> Self {
-        let (status, code) = match refusal {
-            Refusal::OtherPath => (StatusCode::NOT_FOUND, "unknown_path"),
-            Refusal::OtherMethod => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Refusal::OtherContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unknown_content_type"),
-            Refusal::NotProtobuf => (StatusCode::BAD_REQUEST, "not_protobuf"),
-            Refusal::NotJson { .. } => (StatusCode::BAD_REQUEST, "not_json"),
-            Refusal::Body(error) => (error.status(), error.code()),
-        };
-        let header = match refusal {
-            Refusal::OtherMethod => Some((header::ALLOW, HeaderValue::from_static("POST"))),
-            Refusal::Body(BodyError::UnknownEncoding) => {
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::OtherPath => StatusCode::NOT_FOUND,
+            Self::OtherMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::OtherContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Body(error) => error.status(),
+            Self::NotProtobuf | Self::NotJson { .. } => StatusCode::BAD_REQUEST,
+            Self::Trouble(Trouble::QueueFull { .. }) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Trouble(Trouble::NotStored { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Trouble(Trouble::TooManyRecords { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+        }
+    }
+
+    /// Stable, for scripts and metrics.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::OtherPath => "unknown_path",
+            Self::OtherMethod => "method_not_allowed",
+            Self::OtherContentType => "unknown_content_type",
+            Self::Body(error) => error.code(),
+            Self::NotProtobuf => "not_protobuf",
+            Self::NotJson { .. } => "not_json",
+            Self::Trouble(trouble) => trouble.code(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Trouble(trouble) => trouble.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// What HTTP wants to be said beside the status.
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::OtherMethod => Some((header::ALLOW, HeaderValue::from_static("POST"))),
+            Self::Body(BodyError::UnknownEncoding) => {
                 Some((header::ACCEPT_ENCODING, HeaderValue::from_static(body::ENCODINGS)))
             }
-            _ => None,
-        };
-        Self { status, code, message: refusal.to_string(), retry_after: None, header }
+            _ => self.retry_after().map(|delay| (header::RETRY_AFTER, whole_seconds(delay).into())),
+        }
     }
 
-    fn of_answer(answer: &Answer) -> Self {
-        let (status, retry_after) = match answer {
-            Answer::Again { after, is_full: true } => (StatusCode::TOO_MANY_REQUESTS, Some(*after)),
-            Answer::Again { after, is_full: false } => (StatusCode::SERVICE_UNAVAILABLE, Some(*after)),
-            Answer::TooManyRecords { .. } | Answer::Done(_) => (StatusCode::PAYLOAD_TOO_LARGE, None),
-        };
-        let header = retry_after.map(|after| (header::RETRY_AFTER, whole_seconds(after).into()));
-        Self { status, code: answer.code().unwrap_or_default(), message: answer.message(), retry_after, header }
-    }
-
-    fn response(self, encoding: Encoding) -> Response<Body> {
-        let code = i32::from(grpc_code(self.status));
-        let text = match encoding {
-            Encoding::Protobuf => encoded_status(code, &self.message, self.retry_after),
+    /// A `google.rpc.Status`.
+    fn text(&self, encoding: Encoding) -> Vec<u8> {
+        let (code, message) = (i32::from(grpc_code(self.status())), self.to_string());
+        match encoding {
+            Encoding::Protobuf => encoded_status(code, &message, self.retry_after()),
             Encoding::Json => {
-                let detail = self
-                    .retry_after
-                    .map(|after| json!({"@type": RETRY_INFO, "retryDelay": format!("{}s", after.as_secs_f64())}));
-                let details: Vec<_> = detail.into_iter().collect();
-                json!({"code": code, "message": self.message, "details": details}).to_string().into_bytes()
+                let detail =
+                    |delay: Duration| json!({"@type": RETRY_INFO, "retryDelay": format!("{}s", delay.as_secs_f64())});
+                let details: Vec<_> = self.retry_after().map(detail).into_iter().collect();
+                json!({"code": code, "message": message, "details": details}).to_string().into_bytes()
             }
-        };
-        let mut response = response(self.status, encoding, text);
-        response.headers_mut().extend(self.header);
-        response
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The log records of one request: what records are in them, and what became of each.
 
-use super::answer::{Answer, Tally};
+use super::answer::{Answer, Tally, Trouble};
 use super::value::text;
 use super::{Append, Settings, SourceCounters};
 use crate::intake::split::{Records, whole};
@@ -32,7 +32,7 @@ impl<Q: Append> Intake<Q> {
         let limit = self.settings.body_records_max;
         let mut tally = Tally::of(bodies.len());
         if bodies.len() > limit {
-            return Answer::TooManyRecords { limit };
+            return Err(Trouble::TooManyRecords { limit });
         }
         // Of which log record each record is.
         let mut owners = Vec::with_capacity(bodies.len());
@@ -47,7 +47,7 @@ impl<Q: Append> Intake<Q> {
                 Err(refused) => refusals.push((index, refused)),
             }
             if records.len() > limit {
-                return Answer::TooManyRecords { limit };
+                return Err(Trouble::TooManyRecords { limit });
             }
         }
         for (index, (class, code)) in refusals {

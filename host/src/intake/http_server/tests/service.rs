@@ -19,6 +19,7 @@ pub(super) const OK: &str = r#"{"ErrCode":0,"ErrMsg":"ok"}"#;
 pub(super) struct Service {
     pub(super) address: SocketAddr,
     pub(super) queue: Arc<Queue>,
+    pub(super) metrics: Arc<Metrics>,
     component: Component,
     pub(super) shutdown: oneshot::Sender<()>,
     pub(super) server: JoinHandle<()>,
@@ -41,7 +42,7 @@ impl Service {
         let server = tokio::spawn(serve(listener, receiver, limits, async {
             let _ = asked.await;
         }));
-        Self { address, queue, component, shutdown, server }
+        Self { address, queue, metrics, component, shutdown, server }
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
