@@ -28,6 +28,7 @@
 
 mod auth;
 mod counters;
+mod place;
 mod receive;
 mod refusal;
 mod reply;

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! A body that is text or bytes is taken as it is, and split as a push is; a list or a map is written as JSON; anything
-//! else is its own text, which the mapping then refuses. Nothing else of a log record is used: its times are readings of
-//! the sender's clock, and its attributes may hold such, so that the same call record sent twice would become something
-//! else the second time.
+//! else is its own text, which the mapping then refuses. Nothing else of a log record is used: its times are readings
+//! of the sender's clock, and its attributes may hold such, so that the same call record sent twice would become
+//! something else the second time.
 //!
 //! A request is answered when it is known what became of all its records. Those that are refused for good are a partial
 //! success, which senders do not repeat. If anything is to be sent again, then the whole request: what is stored twice
@@ -78,8 +78,8 @@ impl Default for Settings {
 /// Where gRPC calls its one method.
 const GRPC_PATH: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
-/// What puts the log records it is sent into the queue, over gRPC and HTTP alike: each listener may serve both. The name
-/// is that of the source, for its logs.
+/// What puts the log records it is sent into the queue, over gRPC and HTTP alike: each listener may serve both. The
+/// name is that of the source, for its logs.
 pub fn router<Q: Append>(name: &str, queue: Arc<Q>, settings: Settings, counters: Arc<SourceCounters>) -> Router {
     let body_bytes_max = settings.body_bytes_max;
     let intake = Arc::new(Intake { name: name.to_owned(), queue, settings, counters });
