@@ -4,7 +4,7 @@
 use super::listen;
 use crate::config::plan::{Part, SourcePlan};
 use crate::connections::{ConnectionLimits, serve};
-use crate::intake::{file, http_server, opentelemetry, stdin};
+use crate::intake::{SourceCounters, file, http_server, opentelemetry, stdin};
 use crate::queue::MemoryQueue;
 use crate::telemetry::Component;
 use anyhow::Context as _;
@@ -94,7 +94,8 @@ impl Source {
                 Ok(())
             }
             Kind::Opentelemetry { listeners, settings, connections } => {
-                let router = opentelemetry::router(queue, settings, &component);
+                let counters = Arc::new(SourceCounters::new(&component));
+                let router = opentelemetry::router(&name, queue, settings, counters);
                 let (stop, stopped) = tokio::sync::watch::channel(false);
                 let mut servers = tokio::task::JoinSet::new();
                 for listener in listeners {

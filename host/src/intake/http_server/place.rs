@@ -3,7 +3,8 @@
 use crate::intake::split::Found;
 use crate::record::Position;
 
-/// A place in the record, in characters, as a place in the body, in bytes. A column beyond the end of its line is where the line ends.
+/// A place in the record, in characters, as a place in the body, in bytes. A column beyond the end of its line is where
+/// the line ends.
 pub(super) fn in_body(found: &Found, Position { line, column }: Position) -> Position {
     let lines_before = line.saturating_sub(1);
     let record = found.body.as_deref().unwrap_or_default();
