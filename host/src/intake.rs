@@ -17,8 +17,6 @@ pub mod opentelemetry;
 pub mod split;
 pub mod stdin;
 
-pub mod metrics;
-
 mod body;
 mod counters;
 mod store;

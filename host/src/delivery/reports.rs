@@ -2,7 +2,7 @@
 //! something changes or is lost.
 
 use crate::record::Rejection;
-use crate::telemetry::{Component, Counter, Metric, Reporter, Seconds, metric};
+use crate::telemetry::{Component, Counter, Reporter, Seconds, metric};
 use std::time::Duration;
 
 /// For one route. Routes of one transform, or of one sink, add to the same numbers.
@@ -31,14 +31,6 @@ struct Numbers {
     request_duration: Seconds,
 }
 
-const TRANSFORM_DURATION: Metric =
-    Metric { name: "transform_duration", brief: "How long batches took to be mapped, waiting for a thread included." };
-const TRANSFORM_BATCHES: Metric = Metric { name: "transform_batches", brief: "Batches that were mapped." };
-const EXPORT_DURATION: Metric = Metric { name: "export_duration", brief: "How long the sink took for a batch." };
-const EXPORT_TRIES: Metric = Metric { name: "export_tries", brief: "Times that a batch was offered to the sink." };
-const GIVEN_BACK: Metric =
-    Metric { name: "given_back_events", brief: "Records handed back to their sender, since the sink took nothing." };
-
 impl Reports {
     /// Reports for a transform and a sink of these names.
     #[must_use]
@@ -48,14 +40,14 @@ impl Reports {
             mapped: transform.counter(metric::SENT_EVENTS, &[]),
             skipped: transform.counter(metric::DISCARDED_EVENTS, &[("intentional", "true")]),
             rejected: transform.counter(metric::DISCARDED_EVENTS, &[("intentional", "false")]),
-            transform_duration: transform.seconds(TRANSFORM_DURATION),
-            batches: transform.counter(TRANSFORM_BATCHES, &[]),
+            transform_duration: transform.seconds(metric::TRANSFORM_DURATION),
+            batches: transform.counter(metric::TRANSFORM_BATCHES, &[]),
             to_send: sink.counter(metric::RECEIVED_EVENTS, &[]),
             sent: sink.counter(metric::SENT_EVENTS, &[]),
             refused: sink.counter(metric::DISCARDED_EVENTS, &[("intentional", "false")]),
-            given_back: sink.counter(GIVEN_BACK, &[]),
-            requests: sink.counter(EXPORT_TRIES, &[]),
-            request_duration: sink.seconds(EXPORT_DURATION),
+            given_back: sink.counter(metric::GIVEN_BACK_EVENTS, &[]),
+            requests: sink.counter(metric::EXPORT_TRIES, &[]),
+            request_duration: sink.seconds(metric::EXPORT_DURATION),
         };
         Reports { sink_name: sink_name.to_owned(), transform, sink, health, numbers }
     }

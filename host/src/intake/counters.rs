@@ -1,7 +1,7 @@
 //! What a source has done so far whose senders wait for an answer.
 
-use super::metrics;
 use crate::queue::Settlement;
+use crate::telemetry::metric;
 use crate::telemetry::{Component, Counter, Seconds};
 use std::time::Duration;
 
@@ -25,16 +25,16 @@ impl SourceCounters {
     /// The counters of this source.
     #[must_use]
     pub fn new(component: &Component) -> Self {
-        let settled = |settlement| component.counter(metrics::SETTLED_EVENTS, &[("settlement", settlement)]);
+        let settled = |settlement| component.counter(metric::SETTLED_EVENTS, &[("settlement", settlement)]);
         Self {
             component: component.clone(),
-            received_bytes: component.counter(metrics::RECEIVED_BYTES, &[]),
-            received_events: component.counter(metrics::RECEIVED_EVENTS, &[]),
+            received_bytes: component.counter(metric::RECEIVED_BYTES, &[]),
+            received_events: component.counter(metric::RECEIVED_EVENTS, &[]),
             acknowledged: settled("acknowledged"),
             to_be_retried: settled("to_be_retried"),
             rejected: settled("rejected"),
             abandoned: settled("abandoned"),
-            request_duration: component.seconds(metrics::REQUEST_DURATION),
+            request_duration: component.seconds(metric::REQUEST_DURATION),
         }
     }
 
@@ -46,7 +46,7 @@ impl SourceCounters {
 
     /// Requests that are answered with this status.
     pub(super) fn requests(&self, status: &str) -> Counter {
-        self.component.counter(metrics::REQUESTS, &[("status", status)])
+        self.component.counter(metric::REQUESTS, &[("status", status)])
     }
 
     pub(super) fn answered_after(&self, duration: Duration) {
@@ -65,7 +65,7 @@ impl SourceCounters {
 
     fn error(&self, code: &str, kind: &str) {
         let labels = [("error_code", code), ("error_type", kind), ("stage", "receiving")];
-        self.component.counter(metrics::ERRORS, &labels).add(1);
+        self.component.counter(metric::ERRORS, &labels).add(1);
     }
 }
 

@@ -22,7 +22,6 @@ mod checkpoints;
 mod followed;
 mod follower;
 mod lines;
-pub(super) mod metrics;
 mod window;
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 //! What was read cannot be read again: what is not settled when the service stops is lost, and its index is logged.
 
 use super::Append;
-use super::file::metrics::{COMPONENT_ERRORS, RECEIVING};
 use super::split::{Found, Records, open};
 use super::under_way::{BYTES_MAX, RECORDS_MAX, UnderWay, Verdict};
 use crate::record::Record;
 use crate::telemetry::Component;
+use crate::telemetry::metric::{ERRORS, RECEIVING};
 use std::io::{self, Read};
 use std::pin::pin;
 use std::sync::Arc;
@@ -57,10 +57,8 @@ pub async fn run<Q: Append>(
     input: impl Read + Send + 'static,
 ) -> Result<(), StdinError> {
     let mut shutdown = pin!(shutdown);
-    let too_large = component.counter(
-        COMPONENT_ERRORS,
-        &[("error_code", "record_too_large"), ("error_type", "condition_failed"), RECEIVING],
-    );
+    let too_large =
+        component.counter(ERRORS, &[("error_code", "record_too_large"), ("error_type", "condition_failed"), RECEIVING]);
     let mut under_way = UnderWay::new(queue, &component);
     let mut found = start_reading(input, settings.record_bytes_max)?;
     let mut waiting: Option<(Mark, Record)> = None;

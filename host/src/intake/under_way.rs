@@ -5,10 +5,10 @@
 //! by which it knows it again.
 
 use super::Append;
-use super::file::metrics::{COMPONENT_RECEIVED_BYTES, COMPONENT_RECEIVED_EVENTS, COMPONENT_SETTLED_EVENTS};
 use crate::export::{Backoff, BackoffSettings};
 use crate::queue::{Full, Settlement};
 use crate::record::{Record, Rejection};
+use crate::telemetry::metric::{RECEIVED_BYTES, RECEIVED_EVENTS, SETTLED_EVENTS};
 use crate::telemetry::{Component, Counter};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,10 +62,10 @@ struct Counters {
 
 impl<Q: Append, M: Send + 'static> UnderWay<Q, M> {
     pub(super) fn new(queue: Arc<Q>, component: &Component) -> Self {
-        let settled = |settlement| component.counter(COMPONENT_SETTLED_EVENTS, &[("settlement", settlement)]);
+        let settled = |settlement| component.counter(SETTLED_EVENTS, &[("settlement", settlement)]);
         let counters = Counters {
-            received_events: component.counter(COMPONENT_RECEIVED_EVENTS, &[]),
-            received_bytes: component.counter(COMPONENT_RECEIVED_BYTES, &[]),
+            received_events: component.counter(RECEIVED_EVENTS, &[]),
+            received_bytes: component.counter(RECEIVED_BYTES, &[]),
             acknowledged: settled("acknowledged"),
             rejected: settled("rejected"),
             to_be_retried: settled("to_be_retried"),

@@ -1,16 +1,55 @@
-//! Metrics that mean the same for every component, by the names of Vector's instrumentation specification.
+//! Every metric there is, by the names of Vector's instrumentation specification where they mean the same.
 
 use super::Metric;
 
+/// The stage of every error of a source; those of a transform say `processing`, those of a sink `sending`.
+pub const RECEIVING: (&str, &str) = ("stage", "receiving");
+
+// Of every component.
+
 pub const RECEIVED_EVENTS: Metric =
     Metric { name: "component_received_events", brief: "Records, or traces, that the component took in." };
+/// By `error_code`, `error_type` and `stage`.
+pub const ERRORS: Metric = Metric { name: "component_errors", brief: "What went wrong, or was refused, by its code." };
+
+// Of sources.
+
+/// As they arrived, before anything is inflated.
 pub const RECEIVED_BYTES: Metric =
     Metric { name: "component_received_bytes", brief: "Bytes that the source received, as they came." };
-pub const SENT_EVENTS: Metric =
-    Metric { name: "component_sent_events", brief: "Records, or traces, that the component passed on." };
-pub const DISCARDED_EVENTS: Metric =
-    Metric { name: "component_discarded_events", brief: "Records, or traces, that went no further." };
-pub const ERRORS: Metric = Metric { name: "component_errors", brief: "What went wrong, by its code." };
+/// By `settlement`: `acknowledged`, `rejected`, `to_be_retried` or `abandoned`. Once every sender is answered they add
+/// up to the records received; a source that tries again by itself settles a record more than once.
+pub const SETTLED_EVENTS: Metric =
+    Metric { name: "component_settled_events", brief: "Records of the source, by what became of them." };
+/// By `status`.
+pub const REQUESTS: Metric = Metric { name: "requests", brief: "Requests, by the status they were answered with." };
+/// From the head of a request to its answer.
+pub const REQUEST_DURATION: Metric =
+    Metric { name: "request_duration", brief: "How long requests took, from their head to their answer." };
+pub const OTHER_ACTIONS: Metric =
+    Metric { name: "other_actions", brief: "Pushes of recordings and voicemails, answered and not stored." };
+pub const UNKNOWN_ACTIONS: Metric =
+    Metric { name: "unknown_actions", brief: "Pushes of an unknown action, answered and not stored." };
+pub const UNKNOWN_VERSIONS: Metric =
+    Metric { name: "unknown_versions", brief: "Pushes of another version than 1, stored all the same." };
+pub const FILES_OPEN: Metric = Metric { name: "files_open", brief: "Files that are followed." };
+
+// Of the queue.
+
 pub const BUFFER_EVENTS: Metric = Metric { name: "buffer_size_events", brief: "Records that are not settled yet." };
 pub const BUFFER_BYTES: Metric =
     Metric { name: "buffer_size_bytes", brief: "Bytes of the records that are not settled yet." };
+
+// Of transforms and sinks. A transform that several sinks take from maps each record once for each of them.
+
+pub const SENT_EVENTS: Metric = Metric { name: "component_sent_events", brief: "Traces that the component passed on." };
+/// By `intentional`.
+pub const DISCARDED_EVENTS: Metric =
+    Metric { name: "component_discarded_events", brief: "Records, or traces, that went no further." };
+pub const TRANSFORM_BATCHES: Metric = Metric { name: "transform_batches", brief: "Batches that were mapped." };
+pub const TRANSFORM_DURATION: Metric =
+    Metric { name: "transform_duration", brief: "How long batches took to be mapped." };
+pub const EXPORT_TRIES: Metric = Metric { name: "export_tries", brief: "Times that a batch was offered to the sink." };
+pub const EXPORT_DURATION: Metric = Metric { name: "export_duration", brief: "How long the sink took for a batch." };
+pub const GIVEN_BACK_EVENTS: Metric =
+    Metric { name: "given_back_events", brief: "Records handed back to their sender, since the sink took nothing." };

@@ -3,9 +3,9 @@
 use super::checkpoints::{Checkpoints, FileId};
 use super::followed::{Farewell, Followed};
 use super::lines::Content;
-use super::metrics::{COMPONENT_ERRORS, FILES_OPEN, RECEIVING};
 use super::{FileError, ReadFrom, Settings};
 use crate::record::{Record, Rejection};
+use crate::telemetry::metric::{ERRORS, FILES_OPEN, RECEIVING};
 use crate::telemetry::{Component, Counter, Gauge};
 use glob::Pattern;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,8 +39,7 @@ impl Follower {
         settings.include.iter().try_for_each(|include| pattern(include).map(drop))?;
         let exclude = settings.exclude.iter().map(pattern).collect::<Result<_, _>>()?;
         let checkpoints = Checkpoints::open(settings.checkpoints.clone(), settings.ignore_checkpoints)?;
-        let errors =
-            |code, kind| component.counter(COMPONENT_ERRORS, &[("error_code", code), ("error_type", kind), RECEIVING]);
+        let errors = |code, kind| component.counter(ERRORS, &[("error_code", code), ("error_type", kind), RECEIVING]);
         Ok(Self {
             settings,
             exclude,

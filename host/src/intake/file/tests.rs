@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::intake::stage::{Cue, Stage};
+use crate::telemetry::metric;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use tempfile::TempDir;
@@ -175,7 +176,7 @@ async fn a_deleted_file_is_forgotten_once_it_is_read() {
     scene.append("a.log", "two\n");
     let running = scene.start_counted(&stage, component.clone());
     stage.has_settled(2).await;
-    let open = component.gauge(metrics::FILES_OPEN, &[]);
+    let open = component.gauge(metric::FILES_OPEN, &[]);
     assert_eq!(open.value(), 1);
     fs::remove_file(scene.path("a.log")).expect("removed");
     let forgotten = async {
@@ -226,10 +227,10 @@ async fn a_record_is_tried_until_it_is_settled_and_a_rejected_one_is_passed() {
     let mut seen = stage.appended();
     seen.sort();
     assert_eq!(seen, ["one", "one", "three", "two"]);
-    let settled = |how| component.counter(metrics::COMPONENT_SETTLED_EVENTS, &[("settlement", how)]).value();
+    let settled = |how| component.counter(metric::SETTLED_EVENTS, &[("settlement", how)]).value();
     assert_eq!(["acknowledged", "rejected", "to_be_retried"].map(settled), [2, 1, 1]);
-    assert_eq!(component.counter(metrics::COMPONENT_RECEIVED_EVENTS, &[]).value(), 3);
-    assert_eq!(component.counter(metrics::COMPONENT_RECEIVED_BYTES, &[]).value(), 11);
+    assert_eq!(component.counter(metric::RECEIVED_EVENTS, &[]).value(), 3);
+    assert_eq!(component.counter(metric::RECEIVED_BYTES, &[]).value(), 11);
     scene.append("a.log", "four\n");
     assert_eq!(scene.run_until_settled(&Stage::new([]), 1).await, ["four"]);
 }
@@ -245,8 +246,8 @@ async fn a_line_that_is_too_long_is_passed_over_and_costs_no_other() {
     stage.has_settled(2).await;
     running.stop().await;
     assert_eq!(stage.appended(), [just.as_str(), "last"]);
-    let labels = [("error_code", "line_too_long"), ("error_type", "condition_failed"), metrics::RECEIVING];
-    assert_eq!(component.counter(metrics::COMPONENT_ERRORS, &labels).value(), 2);
+    let labels = [("error_code", "line_too_long"), ("error_type", "condition_failed"), metric::RECEIVING];
+    assert_eq!(component.counter(metric::ERRORS, &labels).value(), 2);
 }
 
 #[tokio::test]
@@ -278,8 +279,8 @@ async fn what_cannot_be_read_is_told_once_and_tried_again() {
         stage.has_settled(count).await;
         scene.append("a.log", "more\n");
     }
-    let labels = [("error_code", "file_unreadable"), ("error_type", "reader_failed"), metrics::RECEIVING];
-    assert_eq!(component.counter(metrics::COMPONENT_ERRORS, &labels).value(), 1);
+    let labels = [("error_code", "file_unreadable"), ("error_type", "reader_failed"), metric::RECEIVING];
+    assert_eq!(component.counter(metric::ERRORS, &labels).value(), 1);
     fs::remove_file(scene.path("loop.log")).expect("removed");
     scene.append("loop.log", "last\n");
     stage.has_settled(11).await;

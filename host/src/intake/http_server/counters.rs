@@ -1,7 +1,7 @@
 //! What the source has done so far, for whoever shows it.
 
 use crate::intake::counters::SourceCounters;
-use crate::intake::metrics;
+use crate::telemetry::metric;
 use crate::telemetry::{Component, Counter};
 
 /// Only ever counts up.
@@ -25,9 +25,9 @@ impl Counters {
         Self {
             answered_ok: source.requests("200"),
             source,
-            other_actions: component.counter(metrics::OTHER_ACTIONS, &[]),
-            unknown_actions: component.counter(metrics::UNKNOWN_ACTIONS, &[]),
-            unknown_versions: component.counter(metrics::UNKNOWN_VERSIONS, &[]),
+            other_actions: component.counter(metric::OTHER_ACTIONS, &[]),
+            unknown_actions: component.counter(metric::UNKNOWN_ACTIONS, &[]),
+            unknown_versions: component.counter(metric::UNKNOWN_VERSIONS, &[]),
         }
     }
 }

@@ -6,8 +6,8 @@ mod service;
 use super::{Credentials, Settings};
 use crate::connections::ConnectionLimits;
 use crate::intake::double::Queue;
-use crate::intake::metrics;
 use crate::secret::Secret;
+use crate::telemetry::metric;
 use axum::http::Method;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
@@ -25,10 +25,10 @@ async fn a_record_that_is_stored_is_acknowledged() {
     assert_eq!((answer.status, answer.text.as_str()), (200, OK));
     assert_eq!(service.taken(), [r#"{"a":1}"#]);
     assert_eq!(
-        (service.requests("200"), service.count(metrics::RECEIVED_EVENTS), service.settled("acknowledged")),
+        (service.requests("200"), service.count(metric::RECEIVED_EVENTS), service.settled("acknowledged")),
         (1, 1, 1)
     );
-    assert_eq!(service.count(metrics::RECEIVED_BYTES), 9);
+    assert_eq!(service.count(metric::RECEIVED_BYTES), 9);
 }
 
 #[tokio::test]
@@ -112,11 +112,11 @@ async fn a_full_queue_takes_what_fits_and_asks_for_the_whole_body_again() {
     let verdicts = answer.verdicts();
     assert_eq!((&verdicts[0]["index"], &verdicts[1]["index"], verdicts.get(2)), (&json!(1), &json!(2), None));
     assert_eq!(
-        (service.errors("queue_full"), service.count(metrics::RECEIVED_EVENTS), service.settled("acknowledged")),
+        (service.errors("queue_full"), service.count(metric::RECEIVED_EVENTS), service.settled("acknowledged")),
         (1, 1, 1)
     );
     assert!(service.post("{}").await.is_error(429, "queue_full", "again later"));
-    assert_eq!(service.count(metrics::RECEIVED_EVENTS), 1);
+    assert_eq!(service.count(metric::RECEIVED_EVENTS), 1);
 }
 
 #[tokio::test]
@@ -146,9 +146,9 @@ async fn only_call_records_are_stored_and_other_actions_are_counted() {
     }
     assert_eq!(
         (
-            service.count(metrics::OTHER_ACTIONS),
-            service.count(metrics::UNKNOWN_ACTIONS),
-            service.count(metrics::UNKNOWN_VERSIONS)
+            service.count(metric::OTHER_ACTIONS),
+            service.count(metric::UNKNOWN_ACTIONS),
+            service.count(metric::UNKNOWN_VERSIONS)
         ),
         (2, 1, 1)
     );
@@ -228,7 +228,7 @@ async fn the_books_are_balanced() {
     }
     let settled = ["acknowledged", "to_be_retried", "rejected", "abandoned"].map(|name| service.settled(name));
     assert_eq!(settled, [2, 1, 2, 0]);
-    assert_eq!(service.count(metrics::RECEIVED_EVENTS), settled.iter().sum::<u64>());
+    assert_eq!(service.count(metric::RECEIVED_EVENTS), settled.iter().sum::<u64>());
     assert_eq!(["200", "503", "400", "429"].map(|status| service.requests(status)), [1; 4]);
     let text = service.metrics.text().expect("text");
     for name in [

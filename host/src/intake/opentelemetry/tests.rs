@@ -3,8 +3,9 @@
 use super::{Settings, router};
 use crate::connections::{ConnectionLimits, serve};
 use crate::export::{RETRY_INFO, encoded_status};
+use crate::intake::SourceCounters;
 use crate::intake::double::Queue;
-use crate::intake::{SourceCounters, metrics};
+use crate::telemetry::metric;
 use crate::telemetry::{Component, Metrics};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -89,12 +90,12 @@ impl Service {
     }
 
     fn requests(&self, status: &str) -> u64 {
-        self.component.counter(metrics::REQUESTS, &[("status", status)]).value()
+        self.component.counter(metric::REQUESTS, &[("status", status)]).value()
     }
 
     fn errors(&self, kind: &str, code: &str) -> u64 {
         let labels = [("error_code", code), ("error_type", kind), ("stage", "receiving")];
-        self.component.counter(metrics::ERRORS, &labels).value()
+        self.component.counter(metric::ERRORS, &labels).value()
     }
 }
 
@@ -142,8 +143,8 @@ async fn what_is_stored_is_a_success_in_every_dress() {
     assert_eq!(service.taken(), [r#"{"a":1}"#; 4]);
     assert_eq!((service.requests("ok"), service.requests("200")), (2, 2));
     let count = |metric| service.component.counter(metric, &[]).value();
-    assert_eq!(count(metrics::RECEIVED_EVENTS), 4);
-    assert!(count(metrics::RECEIVED_BYTES) > 3 * bytes.len() as u64);
+    assert_eq!(count(metric::RECEIVED_EVENTS), 4);
+    assert!(count(metric::RECEIVED_BYTES) > 3 * bytes.len() as u64);
 }
 
 #[tokio::test]

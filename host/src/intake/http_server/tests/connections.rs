@@ -4,7 +4,7 @@ use super::service::{Answer, OK, Service};
 use crate::connections::ConnectionLimits;
 use crate::intake::double::Queue;
 use crate::intake::http_server::Settings;
-use crate::intake::metrics;
+use crate::telemetry::metric;
 use axum::http::Method;
 use reqwest::Client;
 use std::time::Duration;
@@ -42,7 +42,7 @@ async fn a_record_whose_sender_went_away_is_counted() {
     while service.settled("abandoned") == 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(service.count(metrics::RECEIVED_EVENTS), 1);
+    assert_eq!(service.count(metric::RECEIVED_EVENTS), 1);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use crate::connections::{ConnectionLimits, serve};
 use crate::intake::double::Queue;
 use crate::intake::http_server::{Counters, Settings, receiver};
-use crate::intake::metrics;
+use crate::telemetry::metric;
 use crate::telemetry::{Component, Metric, Metrics};
 use axum::http::Method;
 use reqwest::header::HeaderMap;
@@ -63,11 +63,11 @@ impl Service {
     }
 
     pub(super) fn settled(&self, settlement: &str) -> u64 {
-        self.component.counter(metrics::SETTLED_EVENTS, &[("settlement", settlement)]).value()
+        self.component.counter(metric::SETTLED_EVENTS, &[("settlement", settlement)]).value()
     }
 
     pub(super) fn requests(&self, status: &str) -> u64 {
-        self.component.counter(metrics::REQUESTS, &[("status", status)]).value()
+        self.component.counter(metric::REQUESTS, &[("status", status)]).value()
     }
 
     /// Refused requests.
@@ -77,7 +77,7 @@ impl Service {
 
     pub(super) fn errors_of(&self, kind: &str, code: &str) -> u64 {
         let labels = [("error_code", code), ("error_type", kind), ("stage", "receiving")];
-        self.component.counter(metrics::ERRORS, &labels).value()
+        self.component.counter(metric::ERRORS, &labels).value()
     }
 }
 
