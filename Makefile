@@ -2,14 +2,15 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm-target run test lint bench soak fuzz
+.PHONY: help setup wasm-target run test lint bench throughput soak fuzz
 
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 FUZZ_SECONDS ?= 60
 SOAK_RECORDS ?= 1000000
 CARGO_FUZZ := 0.13.1
 
 help: ## List the goals
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: wasm-target .venv/installed ## Install what tests need: the WebAssembly target, and .venv with the peers
 
@@ -32,6 +33,13 @@ lint: wasm-target ## Check formatting, lints and documentation
 
 bench: wasm-target ## Measure the mapping, natively and as a component
 	cargo bench --bench mapping
+
+# Two builds: cargo leaves the program out when it is asked for an example with it.
+throughput: wasm-target ## Measure pushes a second against a bare server; needs wrk, and installs it
+	command -v wrk >/dev/null || $(AS_ROOT) apt-get install --yes --no-install-recommends wrk
+	cargo build --release --workspace --bin callspan
+	cargo build --release --workspace --example yardstick
+	python3 tests/throughput.py target/release/callspan target/release/examples/yardstick
 
 soak: wasm-target ## Send SOAK_RECORDS (a million) through `callspan transform` and watch its memory
 	cargo build --release --bin callspan

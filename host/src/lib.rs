@@ -1,17 +1,19 @@
 //! callspan turns contact-centre call records into OpenTelemetry traces.
 //!
 //! ```text
-//!         HTTP push                                             OTLP gRPC / HTTP
-//! vendor ──────────▶ intake ──▶ queue ──▶ delivery ──────────────▶ export ──────▶ backend
+//!   pushes, OTLP logs,                                       OTLP gRPC / HTTP,
+//!       files, stdin                                          files, console
+//! sender ──────────▶ intake ──▶ queue ──▶ delivery ──────────────▶ export ──────▶ backend
 //!    ◀── answer ────────┘         ▲          │   ▲
 //!                                 │   records│   │spans
 //!                       settled ──┘          ▼   │
 //!                                          transform (component)
 //! ```
 //!
-//! Records go one way. `intake` appends them to the `queue` and waits for what becomes of them; `delivery`, the one
-//! loop, takes them out, has `transform` map them, has `export` send the traces, and settles every record. No stage
-//! knows its neighbours but through the queue's and the spans' types: `service` builds them and joins them.
+//! Records go one way. Each source of the `intake` appends them to the `queue` and waits for what becomes of them. For
+//! each way from a transform to a sink there is a `delivery`, the one loop, which takes records out, has `transform` map
+//! them, has `export` send the traces, and settles every record. No stage knows its neighbours but through the queue's
+//! and the spans' types: `service` builds what the `config` plans, and joins it. `admin` shows how it is.
 //!
 //! Each module may use what stands to its right, never what stands to its left:
 //!

@@ -58,6 +58,13 @@ impl Service {
         let (workers, worker_threads) =
             Workers::start(threads).context("failed to start the threads that run plugins")?;
 
+        // A source that listens, and a plugin that was tried, are well; what goes wrong later they say themselves.
+        for source in &plan.sources {
+            health.part("source", &source.name);
+        }
+        for transform in &plan.transforms {
+            health.part("transform", &transform.name);
+        }
         let transforms: Vec<_> = plan.transforms.into_iter().zip(plugins.into_iter().map(Arc::new)).collect();
         let mut routes = Vec::new();
         // Of each route, the entrance and the sources that lead to it.

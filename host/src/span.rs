@@ -2,8 +2,11 @@
 //!
 //! Everything downstream of the transform speaks these types; nothing in them refers to a plugin, a sink or a protocol.
 
+mod name;
+
 use std::fmt;
-use std::sync::Arc;
+
+pub use name::Name;
 
 /// Sixteen bytes, never all zero (OpenTelemetry trace specification, "SpanContext").
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,7 +38,7 @@ pub struct Span {
     pub parent: Option<SpanId>,
     /// Index into [`Trace::resources`]; checked.
     pub resource: usize,
-    pub name: Arc<str>,
+    pub name: Name,
     pub kind: Kind,
     pub start_unix_nano: u64,
     /// Not before the start.
@@ -66,7 +69,7 @@ pub enum Status {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribute {
-    pub key: Arc<str>,
+    pub key: Name,
     pub value: Value,
 }
 
@@ -85,7 +88,7 @@ pub enum Value {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    pub name: Arc<str>,
+    pub name: Name,
     pub time_unix_nano: u64,
     pub attributes: Vec<Attribute>,
 }

@@ -9,9 +9,8 @@ use super::ids::{SpanIds, span_id, trace_id};
 use super::limits::Limits;
 use super::privacy::Policy;
 use crate::record::{Position, Rejection};
-use crate::span::{Attribute, Event, Kind, Link, Span, SpanId, Status, Trace, TraceId, Value};
+use crate::span::{Attribute, Event, Kind, Link, Name, Span, SpanId, Status, Trace, TraceId, Value};
 use std::collections::HashSet;
-use std::sync::Arc;
 
 /// What everything a plugin returns is held against.
 pub(super) struct Admission<'p> {
@@ -30,9 +29,9 @@ enum Breach {
     #[error("{what} {index}, of which there are {declared}")]
     Undeclared { what: &'static str, index: u32, declared: usize },
     #[error("attribute {key} as something else than {declared}")]
-    ValueType { key: Arc<str>, declared: &'static str },
+    ValueType { key: Name, declared: &'static str },
     #[error("attribute {0} twice in one list")]
-    RepeatedAttribute(Arc<str>),
+    RepeatedAttribute(Name),
     #[error("an empty key")]
     EmptyKey,
     #[error("two spans of the same key")]
@@ -109,7 +108,7 @@ impl Admission<'_> {
         for attribute in attributes {
             let definition = declared("attribute", &self.contract.attributes, attribute.key)?;
             if !seen.insert(attribute.key) {
-                return Err(Breach::RepeatedAttribute(Arc::clone(&definition.key)));
+                return Err(Breach::RepeatedAttribute(definition.key.clone()));
             }
             self.attribute(definition, attribute.value, &mut admitted)?;
         }
@@ -138,7 +137,7 @@ impl Admission<'_> {
         };
         check_type(definition, value_type)?;
         if is_required(definition) {
-            admitted.push(Attribute { key: Arc::clone(&definition.key), value });
+            admitted.push(Attribute { key: definition.key.clone(), value });
         } else {
             self.policy.admit(definition, value, admitted);
         }
@@ -162,8 +161,8 @@ impl Admission<'_> {
                 if character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-') { character } else { '_' }
             };
             let name: String = name.chars().take(NAME_CHARACTERS_MAX).map(clean).collect();
-            let key: Arc<str> = format!("{}.{name}", definition.key).into();
-            if !name.is_empty() && seen.insert(Arc::clone(&key)) {
+            let key: Name = format!("{}.{name}", definition.key).into();
+            if !name.is_empty() && seen.insert(key.clone()) {
                 self.policy.admit_as(&key, definition.sensitivity, Value::Text(self.checked_text(text)?), admitted);
             }
         }
@@ -220,7 +219,7 @@ impl Weave<'_> {
             id,
             parent,
             resource,
-            name: Arc::clone(declared("span name", &contract.span_names, span.name)?),
+            name: declared("span name", &contract.span_names, span.name)?.clone(),
             kind: kind(span.kind),
             start_unix_nano: span.start_unix_nano,
             end_unix_nano: span.end_unix_nano,
@@ -234,7 +233,7 @@ impl Weave<'_> {
 
     fn event(&self, event: guest::Event) -> Checked<Event> {
         Ok(Event {
-            name: Arc::clone(declared("event", &self.admission.contract.events, event.name)?),
+            name: declared("event", &self.admission.contract.events, event.name)?.clone(),
             time_unix_nano: event.time_unix_nano,
             attributes: self.admission.attributes(event.attributes)?,
         })
@@ -324,7 +323,7 @@ fn check_type(definition: &AttributeDefinition, value_type: ValueType) -> Checke
     if definition.value_type == value_type {
         Ok(())
     } else {
-        Err(Breach::ValueType { key: Arc::clone(&definition.key), declared: definition.value_type.as_str() })
+        Err(Breach::ValueType { key: definition.key.clone(), declared: definition.value_type.as_str() })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a plugin declares, checked once when it is loaded. All that it emits later is an index into this.
 
+use crate::span::Name;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// The host's side of `wit/callspan.wit`.
 pub(super) mod bindings {
@@ -30,8 +30,8 @@ pub struct Contract {
     /// OpenTelemetry schema URL of what is emitted.
     pub schema_url: Option<String>,
     pub attributes: Vec<AttributeDefinition>,
-    pub span_names: Vec<Arc<str>>,
-    pub events: Vec<Arc<str>>,
+    pub span_names: Vec<Name>,
+    pub events: Vec<Name>,
     pub metrics: Vec<MetricDefinition>,
     /// JSON Schema of the options.
     pub options_schema: String,
@@ -40,7 +40,7 @@ pub struct Contract {
 /// An attribute the plugin may emit.
 #[derive(Clone, Debug)]
 pub struct AttributeDefinition {
-    pub key: Arc<str>,
+    pub key: Name,
     pub value_type: ValueType,
     pub sensitivity: Sensitivity,
     pub brief: String,
@@ -202,7 +202,7 @@ fn attributes(declared: Vec<guest::AttributeDefinition>) -> Result<Vec<Attribute
             format!("attribute {} has the unknown value type {:?}", attribute.key, attribute.value_type)
         })?;
         attributes.push(AttributeDefinition {
-            key: attribute.key.into(),
+            key: Name::declared(&attribute.key),
             value_type,
             sensitivity: Sensitivity::parse(&attribute.sensitivity),
             brief: attribute.brief,
@@ -212,14 +212,14 @@ fn attributes(declared: Vec<guest::AttributeDefinition>) -> Result<Vec<Attribute
     Ok(attributes)
 }
 
-fn names(what: &str, declared: Vec<String>) -> Result<Vec<Arc<str>>, String> {
+fn names(what: &str, declared: Vec<String>) -> Result<Vec<Name>, String> {
     let distinct: BTreeSet<&String> = declared.iter().collect();
     if declared.len() > LIST_MAX || distinct.len() != declared.len() || !declared.iter().all(|name| is_name(name)) {
         return Err(format!(
             "its {what} are too many or too long, or one is empty, holds control characters or stands twice"
         ));
     }
-    Ok(declared.into_iter().map(Arc::from).collect())
+    Ok(declared.into_iter().map(|name| Name::declared(&name)).collect())
 }
 
 fn metrics(

@@ -21,9 +21,8 @@ mod mask;
 mod tests;
 
 use super::contract::{AttributeDefinition, Sensitivity};
-use crate::span::{Attribute, Value};
+use crate::span::{Attribute, Name, Value};
 use mask::{content, length, mask};
-use std::sync::Arc;
 
 pub use hmac_key::HmacKey;
 
@@ -203,10 +202,10 @@ impl Policy {
     }
 
     /// The same for a value whose key was made here.
-    pub(super) fn admit_as(&self, key: &Arc<str>, sensitivity: Sensitivity, value: Value, out: &mut Vec<Attribute>) {
-        let mut push = |key: Arc<str>, value: Value| out.push(Attribute { key, value });
+    pub(super) fn admit_as(&self, key: &Name, sensitivity: Sensitivity, value: Value, out: &mut Vec<Attribute>) {
+        let mut push = |key: Name, value: Value| out.push(Attribute { key, value });
         match self.choice(sensitivity) {
-            Choice::Plain => push(Arc::clone(key), value),
+            Choice::Plain => push(key.clone(), value),
             Choice::Drop if sensitivity == Sensitivity::FreeText => {
                 if let Some(length) = length(&value) {
                     push(format!("{key}.length").into(), Value::Integer(length));
@@ -220,7 +219,7 @@ impl Policy {
                     if let Some(previous) = previous.filter(|previous| *previous != value) {
                         push(format!("{key}.previous").into(), previous);
                     }
-                    push(Arc::clone(key), value);
+                    push(key.clone(), value);
                 }
             }
         }
