@@ -77,7 +77,11 @@ impl Answer {
     pub(super) fn of_grpc_status(status: &tonic::Status, quotes: &Quotes) -> Self {
         let message = status.message();
         if is_transport_error(status) {
-            return Self::unreachable(status, quotes);
+            // A status shows itself as programmers like it; what lies below it speaks to people.
+            return match status.source() {
+                Some(error) => Self::unreachable(error, quotes),
+                None => Self::out_of_reach(message, quotes),
+            };
         }
         let reason = format!("the backend answered {:?}{}", status.code(), quotes.after_colon(message));
         let delay = || {
@@ -143,10 +147,11 @@ impl Answer {
 
     /// The request, or its answer, got lost on the way.
     pub(super) fn unreachable(error: &dyn Error, quotes: &Quotes) -> Self {
-        Self::Retry {
-            after: None,
-            reason: format!("the backend could not be reached{}", quotes.after_colon(&whole(error))),
-        }
+        Self::out_of_reach(&whole(error), quotes)
+    }
+
+    fn out_of_reach(why: &str, quotes: &Quotes) -> Self {
+        Self::Retry { after: None, reason: format!("the backend could not be reached{}", quotes.after_colon(why)) }
     }
 
     pub(super) fn timed_out(timeout: Duration) -> Self {

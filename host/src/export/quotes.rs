@@ -45,12 +45,15 @@ impl Quotes {
     }
 }
 
-/// An error and all that lies below it. The libraries say only the uppermost.
+/// An error and all that lies below it. The libraries say only the uppermost; some say what the one below says too.
 pub(super) fn whole(error: &dyn Error) -> String {
     let mut words = error.to_string();
     let mut below = error.source();
     while let Some(error) = below {
-        words = format!("{words}: {error}");
+        let more = error.to_string();
+        if !words.ends_with(&more) {
+            words = format!("{words}: {more}");
+        }
         below = error.source();
     }
     words

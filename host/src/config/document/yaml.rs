@@ -4,14 +4,21 @@ use super::{DEPTH_MAX, Entry, Malformed, NODES_MAX, Node, Place, Scalar, Value};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 use std::collections::HashMap;
 
+/// A variable's braces are those of a table to YAML, where it stands in one.
+fn hint(text: &str, at: Place) -> &'static str {
+    let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
+    if line.contains("${") && !line.contains("\"${") { "; within { } put quotes around \"${…}\"" } else { "" }
+}
+
 /// The one document in a text, if there is one.
 pub(super) fn parse(text: &str) -> Result<Option<Node>, Malformed> {
     let mut builder = Builder::default();
     let mut documents = 0;
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| Malformed {
-            place: Some(place(error.marker())),
-            message: format!("this is no YAML: {}", error.info()),
+        let (event, span) = event.map_err(|error| {
+            let at = place(error.marker());
+            let message = format!("this is no YAML: {}{}", error.info(), hint(text, at));
+            Malformed { place: Some(at), message }
         })?;
         let at = place(&span.start);
         match event {

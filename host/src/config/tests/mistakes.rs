@@ -253,3 +253,10 @@ fn a_message_is_one_line_and_there_are_not_too_many() {
     let unknown: String = (0..2000).map(|number| format!("key{number}: 1\n")).collect();
     assert_eq!(problems(&unknown).len(), 1000);
 }
+
+#[test]
+fn a_variable_that_yaml_takes_for_a_table_is_told_to_be_quoted() {
+    let told = problems("admin: { address: ${ADDRESS} }");
+    assert!(told.iter().all(|problem| problem.contains("put quotes around \"${…}\"")), "{told:?}");
+    assert!(!problems("admin: { address: } }").concat().contains("quotes"));
+}
