@@ -28,10 +28,16 @@ impl Default for Settings {
     }
 }
 
-/// The input cannot be read to its end. What came before is settled.
+/// Not everything that the input holds is delivered.
 #[derive(Debug, thiserror::Error)]
-#[error("read the standard input: {0}")]
-pub struct StdinError(#[from] io::Error);
+pub enum StdinError {
+    /// The input cannot be read to its end. What came before is settled.
+    #[error("read the standard input: {0}")]
+    Input(#[from] io::Error),
+    /// The service stopped first. They cannot be read again; the log has their indices.
+    #[error("deliver {records} records of the standard input before the service stopped")]
+    Undelivered { records: u64 },
+}
 
 /// Records that are read ahead.
 const AHEAD_RECORDS_MAX: usize = 4;
@@ -83,7 +89,7 @@ pub async fn run<Q: Append>(
             }
             next = found.recv(), if has_room && !has_ended => match next {
                 None => has_ended = true,
-                Some(Err(error)) => (result, has_ended) = (Err(StdinError(error)), true),
+                Some(Err(error)) => (result, has_ended) = (Err(StdinError::Input(error)), true),
                 Some(Ok(Found { index, line, body: Some(body), .. })) => {
                     let mark = Mark { index, line, bytes: body.len() };
                     waiting = Some((mark, Record { body, metadata: Vec::new() }));
@@ -105,10 +111,13 @@ pub async fn run<Q: Append>(
         );
     }
     under_way.stop();
+    // What waits for room was read too.
+    let mut records = u64::from(waiting.is_some());
     while let Some((mark, verdict)) = under_way.settled().await {
         note(mark, &verdict);
+        records += u64::from(matches!(verdict, Verdict::Unsettled));
     }
-    result
+    if records > 0 { Err(StdinError::Undelivered { records }) } else { result }
 }
 
 fn note(Mark { index, line, .. }: Mark, verdict: &Verdict) {
@@ -199,5 +208,20 @@ mod tests {
         drop(stop);
         let ended = tokio::time::timeout(Duration::from_secs(10), running).await.expect("it ends");
         assert!(ended.expect("no panic").is_ok());
+    }
+
+    /// It was taken out of a pipe, which does not give it again: whoever fed the pipe has to know.
+    #[tokio::test]
+    async fn what_was_read_and_not_delivered_at_the_shutdown_is_a_failure() {
+        let stage = Stage::new(vec![Cue::Retry; 100_000]);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async { drop(stopped.await) };
+        let input = Cursor::new(b"{\"a\":1}\n");
+        let settings = Settings::default();
+        let running = tokio::spawn(run(settings, Arc::new(Arc::clone(&stage)), Component::default(), shutdown, input));
+        stage.has_appended(1).await;
+        drop(stop);
+        let ended = running.await.expect("no panic");
+        assert!(matches!(ended, Err(StdinError::Undelivered { records: 1 })), "{ended:?}");
     }
 }
