@@ -12,8 +12,9 @@
 //! Whoever appended the record still waits for the answer, so trying again is kept short: a sender that waits too long
 //! gives up on its own, and sends again what was perhaps delivered.
 //!
-//! A batch is made up only when a thread is free to map it. So under load batches grow by themselves, and a record that
-//! comes alone does not wait for others.
+//! A record that comes alone is delivered at once. While as many batches are under way as there are threads, the next
+//! one is made up when one of them is done, or is full, or has waited for a moment: so under load batches grow by
+//! themselves, and the price of a batch is divided among more records (what Nagle's algorithm does for small packets).
 
 mod reports;
 
@@ -24,7 +25,7 @@ use crate::transform::{Outcome, Plugin, Slot, Workers};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 pub use reports::Reports;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub batch_bytes_max: usize,
     /// Batches that are under way at one time.
     pub batches_max: usize,
+    /// How long a batch that is not full waits at most for one under way to be done.
+    pub linger: Duration,
     /// For how long a batch is tried again while its senders wait.
     pub retry_for: Duration,
     /// The delays between tries.
@@ -49,6 +52,7 @@ impl Default for Settings {
             batch_records_max: 64,
             batch_bytes_max: 8 * 1024 * 1024,
             batches_max: 8,
+            linger: Duration::from_millis(5),
             retry_for: Duration::from_secs(2),
             backoff: BackoffSettings { initial_delay: Duration::from_millis(100), ..BackoffSettings::default() },
         }
@@ -87,9 +91,14 @@ pub async fn run(route: Route) {
     let Route { mut consumer, workers, plugin, exporter, settings, reports } = route;
     let (batches_max, records_max, bytes_max) =
         (settings.batches_max.max(1), settings.batch_records_max, settings.batch_bytes_max);
+    let linger = settings.linger;
     let shared = Arc::new(Shared { plugin, exporter, settings, reports });
     let mut under_way = JoinSet::new();
     while consumer.has_more().await {
+        if under_way.len() >= workers.threads() && consumer.waiting() < records_max {
+            // It fails when time is up.
+            let _one_is_done = timeout(linger, under_way.join_next()).await.map(note);
+        }
         while under_way.len() >= batches_max {
             note(under_way.join_next().await);
         }

@@ -70,6 +70,12 @@ impl Consumer {
         self.first.is_some()
     }
 
+    /// How many records there are to take.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.deliveries.len() + usize::from(self.first.is_some())
+    }
+
     /// Waits for records, and takes as many as there are, up to this many and this many bytes; a single record may be
     /// larger. Empty once there is nothing more.
     pub async fn take(&mut self, records_max: usize, bytes_max: usize) -> Vec<Delivery> {
