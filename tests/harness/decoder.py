@@ -12,6 +12,7 @@ what it held, and with how it was answered. Standard input: what the next reques
     refused      400 / INVALID_ARGUMENT
     too_large    413 / RESOURCE_EXHAUSTED without RetryInfo
     silent       no answer for {"seconds": N}
+    held         no answer until another standing answer is cued, then taken
 """
 
 import argparse
@@ -39,7 +40,7 @@ class Cue:
     """What the next requests are answered with."""
 
     def __init__(self):
-        self.lock = threading.Lock()
+        self.lock = threading.Condition()
         self.queue = []
         self.standing = {"answer": "accept"}
 
@@ -50,10 +51,15 @@ class Cue:
                 self.queue.extend([cue] * times)
             else:
                 self.queue, self.standing = [], cue
+                self.lock.notify_all()
 
     def next(self):
         with self.lock:
             return self.queue.pop(0) if self.queue else self.standing
+
+    def wait_out(self, cue):
+        with self.lock:
+            self.lock.wait_for(lambda: self.standing is not cue)
 
 
 CUE = Cue()
@@ -158,6 +164,8 @@ class TraceService(trace_service_pb2_grpc.TraceServiceServicer):
         report("grpc", context.invocation_metadata(), request, cue, request.ByteSize())
         if cue["answer"] == "silent":
             time.sleep(cue.get("seconds", 60))
+        if cue["answer"] == "held":
+            CUE.wait_out(cue)
         code = self.CODES.get(cue["answer"])
         if code is None:
             return accepted(cue)
@@ -183,6 +191,8 @@ class Traces(BaseHTTPRequestHandler):
         report("http", self.headers.items(), request, cue, len(body))
         if cue["answer"] == "silent":
             time.sleep(cue.get("seconds", 60))
+        if cue["answer"] == "held":
+            CUE.wait_out(cue)
         code = self.CODES.get(cue["answer"])
         if code is None:
             return self.answer(200, accepted(cue).SerializeToString())

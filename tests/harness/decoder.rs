@@ -47,6 +47,8 @@ pub enum Cue {
     TooLarge,
     /// No answer for so many seconds.
     Silent(u32),
+    /// No answer until another one is given for every request; then taken. The receiver holds eight requests at a time.
+    Held,
 }
 
 impl Decoder {
@@ -129,6 +131,7 @@ impl Cue {
             Self::Refused => json!({"answer": "refused", "times": times}),
             Self::TooLarge => json!({"answer": "too_large", "times": times}),
             Self::Silent(seconds) => json!({"answer": "silent", "times": times, "seconds": seconds}),
+            Self::Held => json!({"answer": "held", "times": times}),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The least HTTP/1.1 client that can also be wrong: it sends what it is told to.
 
 use serde_json::Value;
-use std::io::{Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 
 use crate::child::PATIENCE;
@@ -15,6 +15,13 @@ pub struct Request {
     body: Vec<u8>,
     /// Of the body, as the header claims.
     length: usize,
+}
+
+/// A connection that is kept open for several requests.
+#[derive(Debug)]
+pub struct Connection {
+    stream: BufReader<TcpStream>,
+    host: String,
 }
 
 /// What came back.
@@ -62,9 +69,26 @@ impl Request {
 
     /// Sends it to `host:port`, and waits for the answer.
     pub fn send(&self, address: &str) -> Reply {
-        let mut stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("nobody at {address}: {error}"));
-        stream.set_read_timeout(Some(PATIENCE)).expect("the time is not zero");
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n", self.method, self.target);
+        self.try_send(address).unwrap_or_else(|error| panic!("no answer from {address}: {error}"))
+    }
+
+    /// The same of a server that may go away before it answers.
+    ///
+    /// # Errors
+    /// When nobody listens, or the answer does not come or breaks off.
+    pub fn try_send(&self, address: &str) -> io::Result<Reply> {
+        let mut stream = connect(address)?;
+        self.write(&mut stream, address, "Connection: close\r\n");
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        if answer.is_empty() {
+            return Err(read.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()));
+        }
+        Reply::parse(&String::from_utf8_lossy(&answer))
+    }
+
+    fn write(&self, stream: &mut TcpStream, host: &str, more: &str) {
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: {host}\r\n{more}", self.method, self.target);
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -72,27 +96,61 @@ impl Request {
         // A server may answer, and hang up, before it has read all of a body that is too long: what counts is the
         // answer.
         let _sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&self.body));
-        let mut answer = Vec::new();
-        let read = stream.read_to_end(&mut answer);
-        assert!(read.is_ok() || !answer.is_empty(), "no answer from {address}: {read:?}");
-        Reply::parse(&String::from_utf8_lossy(&answer))
     }
 }
 
+impl Connection {
+    /// Opens one to `host:port`.
+    pub fn open(address: &str) -> Self {
+        let stream = connect(address).unwrap_or_else(|error| panic!("nobody at {address}: {error}"));
+        Self { stream: BufReader::new(stream), host: address.to_owned() }
+    }
+
+    /// Sends a request, waits for its answer, and keeps the connection.
+    pub fn send(&mut self, request: &Request) -> Reply {
+        request.write(self.stream.get_mut(), &self.host, "");
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            let read = self.stream.read_line(&mut head).expect("the connection is kept");
+            assert!(read > 0, "the connection was closed: {head}");
+        }
+        let mut reply = Reply::parse(&head).expect("an answer without its body");
+        let length = reply.header("content-length").and_then(|length| length.parse().ok());
+        let mut body = vec![0; length.expect("an answer on a connection that is kept has a length")];
+        self.stream.read_exact(&mut body).expect("the whole body comes");
+        reply.body = String::from_utf8(body).expect("a body is text");
+        reply
+    }
+
+    /// Waits until the other side closes it without another word.
+    pub fn wait_for_end(mut self) {
+        let mut rest = Vec::new();
+        let read = self.stream.read_to_end(&mut rest);
+        assert!(read.is_ok() && rest.is_empty(), "{read:?} {}", String::from_utf8_lossy(&rest));
+    }
+}
+
+fn connect(address: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
 impl Reply {
-    fn parse(answer: &str) -> Self {
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
+    /// An answer that broke off is none.
+    fn parse(answer: &str) -> io::Result<Self> {
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
         if head.starts_with("HTTP/1.1 100 ") {
             return Self::parse(body);
         }
         let mut lines = head.split("\r\n");
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
         let headers = lines.filter_map(|line| line.split_once(": "));
-        Self {
+        Ok(Self {
             status: status.unwrap_or_else(|| panic!("not an HTTP answer: {answer}")),
             headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect(),
             body: body.to_owned(),
-        }
+        })
     }
 
     /// A header's value, by its name in lower case.
@@ -110,7 +168,8 @@ impl Reply {
         self.json()["ErrMsg"].as_str().unwrap_or_else(|| panic!("no ErrMsg in {}", self.body)).to_owned()
     }
 
-    fn json(&self) -> Value {
+    /// The body.
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("not JSON: {error}: {}", self.body))
     }
 }

@@ -28,14 +28,18 @@ mod peers;
 mod rotel;
 mod service;
 mod span;
+mod wait;
 
+pub mod documents;
 pub mod guests;
 pub mod records;
+pub mod schema;
 
 pub use command::{Callspan, Finished, Running};
 pub use decoder::{Cue, Decoder, Export};
-pub use http::{Reply, Request};
-pub use peers::{Endpoint, Protocol};
+pub use http::{Connection, Reply, Request};
+pub use peers::{Endpoint, Protocol, program};
 pub use rotel::Rotel;
 pub use service::Service;
 pub use span::{Attributes, Event, Link, Span, attribute, only};
+pub use wait::wait_until;

@@ -44,6 +44,13 @@ impl Protocol {
     }
 }
 
+/// A program of this machine: its path. None skips the test, as with the peers.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file());
+    installed(name, found.unwrap_or_else(|| Path::new("/usr/bin").join(name)))
+}
+
 /// The python of `.venv`, which holds the peers. None skips the test, loudly; where nothing may be skipped, it fails.
 pub(crate) fn python() -> Option<PathBuf> {
     installed("python", Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python"))
@@ -62,7 +69,7 @@ fn installed(what: &str, path: PathBuf) -> Option<PathBuf> {
         return Some(path);
     }
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let message = format!("{what} is not installed (no {}), `make setup` installs it", path.display());
+    let message = format!("{what} is not installed (no {}), `make setup` or apt-get installs it", path.display());
     assert!(env::var_os("CALLSPAN_CI").is_none(), "{message}");
     // Past the test runner's capture, which would swallow it.
     let _told = writeln!(std::io::stderr(), "SKIPPED {test}: {message}");

@@ -3,6 +3,7 @@
 use crate::child::Child;
 use crate::http::{Reply, Request};
 use crate::peers::Endpoint;
+use crate::wait::wait_until;
 use crate::{Protocol, binary};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -25,6 +26,7 @@ pub struct Builder {
     variables: Vec<(String, String)>,
     endpoint: Endpoint,
     config: Option<String>,
+    has_admin: bool,
 }
 
 impl Service {
@@ -32,12 +34,17 @@ impl Service {
     #[expect(clippy::new_ret_no_self, reason = "reads as the beginning of the sentence it is used in")]
     pub fn new() -> Builder {
         let endpoint = Endpoint::nobody(Protocol::Grpc);
-        Builder { arguments: Vec::new(), variables: Vec::new(), endpoint, config: None }
+        Builder { arguments: Vec::new(), variables: Vec::new(), endpoint, config: None, has_admin: true }
     }
 
     /// Where it takes pushes: `127.0.0.1:PORT`. Empty when none of its sources does.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where its admin listener is: `127.0.0.1:PORT`. Empty when there is none.
+    pub fn admin(&self) -> &str {
+        &self.admin
     }
 
     /// Where a source of several listeners listens, by its name, in the order in which it says so.
@@ -62,6 +69,11 @@ impl Service {
         let series = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
         let wanted = series.filter(|line| labels.iter().all(|label| line.contains(label)));
         wanted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Waits until a metric has come to this number.
+    pub fn wait_for_metric(&self, name: &str, labels: &[&str], number: f64) {
+        wait_until(&format!("{name} {number}"), || self.metric(name, labels) >= number);
     }
 
     /// Pushes a record as the vendor does.
@@ -150,10 +162,20 @@ impl Builder {
         self
     }
 
+    /// Leaves the admin listener to the configuration; otherwise it has one, at any free port.
+    #[must_use]
+    pub fn admin_as_configured(mut self) -> Self {
+        self.has_admin = false;
+        self
+    }
+
     /// Starts it, and waits until it runs.
     pub fn start(self) -> Service {
         let mut command = Command::new(binary::callspan());
-        command.args(["serve", "--admin-address", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["serve", "--log-format", "json"]);
+        if self.has_admin {
+            command.args(["--admin-address", "127.0.0.1:0"]);
+        }
         let folder = self.config.map(|yaml| {
             let folder = tempfile::tempdir().expect("a folder for temporary files");
             std::fs::write(folder.path().join("callspan.yaml"), yaml).expect("the folder is ours");
