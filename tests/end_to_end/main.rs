@@ -15,3 +15,4 @@ mod misbehaviour;
 mod plugins;
 mod privacy;
 mod refusals;
+mod shutdown;

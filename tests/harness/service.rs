@@ -25,7 +25,8 @@ pub struct Builder {
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
     endpoint: Endpoint,
-    config: Option<String>,
+    /// The file's name, and what is in it.
+    config: Option<(String, String)>,
     has_admin: bool,
 }
 
@@ -157,8 +158,14 @@ impl Builder {
 
     /// Configures it with this YAML, in place of `--address`. Addresses in it end in port 0.
     #[must_use]
-    pub fn config(mut self, yaml: &str) -> Self {
-        self.config = Some(yaml.to_owned());
+    pub fn config(self, yaml: &str) -> Self {
+        self.config_file("callspan.yaml", yaml)
+    }
+
+    /// The same with a file of this name.
+    #[must_use]
+    pub fn config_file(mut self, name: &str, text: &str) -> Self {
+        self.config = Some((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -176,15 +183,15 @@ impl Builder {
         if self.has_admin {
             command.args(["--admin-address", "127.0.0.1:0"]);
         }
-        let folder = self.config.map(|yaml| {
+        let folder = self.config.map(|(name, text)| {
             let folder = tempfile::tempdir().expect("a folder for temporary files");
-            std::fs::write(folder.path().join("callspan.yaml"), yaml).expect("the folder is ours");
+            std::fs::write(folder.path().join(&name), text).expect("the folder is ours");
+            command.arg("--config").arg(folder.path().join(name));
             folder
         });
-        match &folder {
-            Some(folder) => command.arg("--config").arg(folder.path().join("callspan.yaml")),
-            None => command.args(["--address", "127.0.0.1:0"]),
-        };
+        if folder.is_none() {
+            command.args(["--address", "127.0.0.1:0"]);
+        }
         command.args(&self.arguments);
         command.env("CALLSPAN_CACHE_DIR", binary::cache_dir());
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.endpoint.url);
