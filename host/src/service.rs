@@ -94,7 +94,7 @@ impl Service {
             sources.push(Source::start(source, queue, component).await?);
         }
         let admin = match plan.admin {
-            Some(address) => Some(listen(address, "admin.address").await?),
+            Some(address) => Some(listen(address, "admin.address or --admin-address").await?),
             None => None,
         };
         let graceful_shutdown_limit = plan.graceful_shutdown_limit;
