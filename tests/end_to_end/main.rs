@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test fails on the spot")]
 
 mod acknowledgement;
+mod admin;
 mod answers;
 mod arrival;
 mod commands;
