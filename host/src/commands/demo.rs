@@ -54,8 +54,10 @@ pub(super) fn run(arguments: Demo) -> Result<Verdict, Failure> {
 
 /// Where nobody asked for a certain address, any free port does.
 fn free_address(asked_for: Option<SocketAddr>) -> SocketAddr {
-    let is_taken = TcpListener::bind(ADDRESS_DEFAULT).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
-    asked_for.unwrap_or(if is_taken { SocketAddr::new(ADDRESS_DEFAULT.ip(), 0) } else { ADDRESS_DEFAULT })
+    asked_for.unwrap_or_else(|| {
+        let is_taken = TcpListener::bind(ADDRESS_DEFAULT).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+        if is_taken { SocketAddr::new(ADDRESS_DEFAULT.ip(), 0) } else { ADDRESS_DEFAULT }
+    })
 }
 
 async fn push_examples(address: SocketAddr) -> anyhow::Result<()> {
