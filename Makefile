@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm-target run test lint bench throughput soak fuzz
+.PHONY: help setup wasm-target programs run test lint bench throughput soak fuzz
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 FUZZ_SECONDS ?= 60
@@ -12,7 +12,7 @@ CARGO_FUZZ := 0.13.1
 help: ## List the goals
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: wasm-target .venv/installed ## Install what tests need: the WebAssembly target, and .venv with the peers
+setup: wasm-target programs .venv/installed ## Install what tests need: the WebAssembly target, programs, and .venv with the peers
 
 run: wasm-target ## Build, and run the demo: a service with example calls, drawn in the terminal
 	cargo run --bin callspan -- demo
@@ -52,6 +52,9 @@ fuzz: ## Fuzz the mapping for FUZZ_SECONDS (60); needs a C++ compiler
 
 wasm-target:
 	@.ci/wasm-target
+
+programs:
+	@.ci/programs
 
 .venv/installed: tests/requirements.txt
 	.ci/python

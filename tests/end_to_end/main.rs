@@ -10,6 +10,7 @@ mod commands;
 mod configuration;
 mod contacts;
 mod demo;
+mod documents;
 mod inputs;
 mod machine;
 mod misbehaviour;

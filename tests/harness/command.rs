@@ -4,7 +4,10 @@ use crate::binary;
 use crate::child::Child;
 use crate::span::Span;
 use serde_json::Value;
+use std::env;
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 
@@ -40,6 +43,17 @@ impl Callspan {
         let mut command = Command::new(binary::callspan());
         command.env("CALLSPAN_CACHE_DIR", binary::cache_dir());
         Self { command, input: Vec::new() }.arguments(arguments)
+    }
+
+    /// Lines for bash as a document shows them, run in this folder with the program under test as `callspan`.
+    pub fn script(lines: &str, folder: &Path) -> Self {
+        let mut command = Command::new("bash");
+        let mut path = OsString::from(binary::callspan().parent().expect("a program lies in a folder"));
+        path.push(":");
+        path.push(env::var_os("PATH").unwrap_or_default());
+        command.args(["-euo", "pipefail", "-c", lines]).current_dir(folder).env("PATH", path);
+        command.env("CALLSPAN_CACHE_DIR", binary::cache_dir());
+        Self { command, input: Vec::new() }
     }
 
     /// Adds to the command line.

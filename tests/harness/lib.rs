@@ -28,6 +28,7 @@ mod peers;
 mod rotel;
 mod service;
 mod span;
+mod usual_address;
 mod wait;
 
 pub mod documents;
@@ -42,4 +43,5 @@ pub use peers::{Endpoint, Protocol, program};
 pub use rotel::Rotel;
 pub use service::Service;
 pub use span::{Attributes, Event, Link, Span, attribute, only};
+pub use usual_address::UsualAddress;
 pub use wait::wait_until;

@@ -1,0 +1,120 @@
+//! What the documents show is so: whoever follows them sees what they say.
+
+use callspan_tests::documents::{self, Block};
+use callspan_tests::{Callspan, Decoder, Protocol, Service, UsualAddress, program};
+use std::fs;
+use std::path::Path;
+
+const DOCUMENTS: [&str; 2] = ["README.md", "ARCHITECTURE.md"];
+
+/// Each request of the README is sent as it stands there, from the project's folder, to a service at the addresses that it
+/// names; where the README shows the answer below, it is that answer.
+#[test]
+fn what_the_readme_asks_is_answered_as_it_shows() {
+    let (Some(_curl), Some(backend)) = (program("curl"), Decoder::start()) else { return };
+    let blocks = documents::blocks(&documents::read("README.md"));
+    let _usual = UsualAddress::take();
+    let address = UsualAddress::PUSHES;
+    let service = Service::new()
+        .config(&format!("sources: {{ tccc: {{ type: http_server, address: '{address}' }} }}\n"))
+        .admin_as_configured()
+        .export_to(backend.endpoint(Protocol::Grpc))
+        .start();
+    assert_eq!((service.address(), service.admin()), (address, UsualAddress::ADMIN));
+    let (mut asked, mut compared) = (0, 0);
+    for (index, block) in blocks.iter().enumerate().filter(|(_, block)| is_request(block)) {
+        let finished = Callspan::script(&block.text, &documents::root()).run();
+        assert_eq!(finished.code, Some(0), "line {}: {}", block.line, finished.stderr);
+        assert!(!finished.stdout.is_empty(), "line {}", block.line);
+        asked += 1;
+        if let Some(answer) = blocks.get(index + 1).filter(|next| is_answer(block, next)) {
+            assert_eq!(finished.stdout.trim(), answer.text.trim(), "line {}", block.line);
+            compared += 1;
+        }
+    }
+    assert!(asked > 0 && compared > 0, "{asked} requests and {compared} answers were found");
+    assert!(!backend.exports().is_empty());
+}
+
+/// Each configuration that a document shows holds, and so does the one that is to be copied.
+#[test]
+fn every_configuration_that_is_shown_is_good() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut files = vec![documents::root().join("examples/callspan.yaml").display().to_string()];
+    for document in DOCUMENTS {
+        for block in documents::blocks(&documents::read(document)).iter().filter(|block| is_configuration(block)) {
+            let path = folder.path().join(format!("{document}.{}.{}", block.line, block.language));
+            fs::write(&path, &block.text).expect("the folder is ours");
+            files.push(path.display().to_string());
+        }
+    }
+    for file in &files {
+        let finished = Callspan::new(["validate", "--no-environment", file]).run();
+        assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""), "{file}");
+    }
+}
+
+/// Every file that a document links to or names is there.
+#[test]
+fn every_file_that_is_named_is_there() {
+    let root = documents::root();
+    let rooms: Vec<String> = fs::read_dir(&root)
+        .expect("the project can be read")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| !["target", ".git", ".venv"].contains(&name.as_str()))
+        .collect();
+    let mut named = 0;
+    for document in DOCUMENTS {
+        let text = documents::read(document);
+        let links = documents::links(&text).into_iter().filter(|link| !link.contains("://"));
+        // What a document names is a path if it begins with one of the project's rooms.
+        let spans = documents::code_spans(&text).into_iter().filter(|span| {
+            let (room, _) = span.split_once('/').unwrap_or((span, ""));
+            rooms.iter().any(|known| known == room) && !span.contains([' ', '*', '<'])
+        });
+        for target in links.chain(spans) {
+            let (path, heading) = target.split_once('#').unwrap_or((&target, ""));
+            assert!(root.join(path).exists(), "{document} names {target}");
+            let within = if path.is_empty() { text.clone() } else { read(&root.join(path)) };
+            assert!(heading.is_empty() || has_heading(&within, heading), "{document} names {target}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "only {named} names were found");
+}
+
+fn is_request(block: &Block) -> bool {
+    block.language == "sh" && block.text.contains("curl ")
+}
+
+/// It follows at once, with no more than a blank line between.
+fn is_answer(request: &Block, next: &Block) -> bool {
+    next.language == "json" && next.line <= request.line + request.text.lines().count() + 3
+}
+
+/// It has one of the sections, at its top.
+fn is_configuration(block: &Block) -> bool {
+    const SECTIONS: [&str; 6] = ["admin", "data_dir", "graceful_shutdown_limit_secs", "sinks", "sources", "transforms"];
+    let begins = |line: &str| {
+        SECTIONS.iter().any(|section| {
+            line.starts_with(&format!("{section}:"))
+                || line.starts_with(&format!("[{section}"))
+                || line.trim_start_matches(['{', ' ']).starts_with(&format!("\"{section}\":"))
+        })
+    };
+    ["yaml", "toml", "json"].contains(&block.language.as_str()) && block.text.lines().any(begins)
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+/// A heading as links spell it: in lower case, with hyphens for blanks, without anything else.
+fn has_heading(text: &str, wanted: &str) -> bool {
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let spelled = headings.map(|heading| {
+        let kept = heading.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|character| character.is_alphanumeric() || "-_".contains(*character)).collect::<String>()
+    });
+    spelled.into_iter().any(|heading| heading == wanted)
+}
