@@ -21,6 +21,13 @@ pub(crate) fn cache_dir() -> PathBuf {
     profile_dir().join("callspan-test-cache")
 }
 
+/// Takes the variables of whoever runs the tests away that say where traces go.
+pub(crate) fn forget_variables(command: &mut Command) {
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+        command.env_remove(name);
+    }
+}
+
 /// `target/debug`, from `target/debug/deps/end_to_end-0123456789abcdef`.
 fn profile_dir() -> PathBuf {
     let test = env::current_exe().expect("a process knows its own program");

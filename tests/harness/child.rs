@@ -16,11 +16,24 @@ pub(crate) struct Child {
     lines: Arc<Lines>,
 }
 
-/// What the process has written, both streams as they came.
 #[derive(Default)]
 struct Lines {
-    written: Mutex<Vec<String>>,
+    written: Mutex<Written>,
     grown: Condvar,
+}
+
+/// What the process has written, both streams as they came.
+#[derive(Default)]
+struct Written {
+    lines: Vec<String>,
+    /// Where each line stands.
+    streams: Vec<Stream>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
 }
 
 impl Child {
@@ -29,14 +42,21 @@ impl Child {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let lines = Arc::new(Lines::default());
-        collect(process.stdout.take().expect("it is piped"), &lines);
-        collect(process.stderr.take().expect("it is piped"), &lines);
+        collect(Stream::Stdout, process.stdout.take().expect("it is piped"), &lines);
+        collect(Stream::Stderr, process.stderr.take().expect("it is piped"), &lines);
         Self { name, process, lines }
     }
 
     /// All lines so far.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.written.lock().unwrap().clone()
+        self.lines.written.lock().unwrap().lines.clone()
+    }
+
+    /// The lines of one stream so far.
+    pub(crate) fn lines_of(&self, stream: Stream) -> Vec<String> {
+        let written = self.lines.written.lock().unwrap();
+        let lines = written.lines.iter().zip(&written.streams);
+        lines.filter(|(_, of)| **of == stream).map(|(line, _)| line.clone()).collect()
     }
 
     /// Waits until `find` finds what it looks for in all lines so far.
@@ -44,15 +64,16 @@ impl Child {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let written = self.lines.written.lock().unwrap();
-            if let Some(found) = find(&written) {
+            if let Some(found) = find(&written.lines) {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             // Woken now and then for a process that ended without a word.
             let (written, _) = self.lines.grown.wait_timeout(written, left.min(Duration::from_millis(100))).unwrap();
-            let has_ended = find(&written).is_none() && self.process.try_wait().is_ok_and(|status| status.is_some());
+            let has_ended =
+                find(&written.lines).is_none() && self.process.try_wait().is_ok_and(|status| status.is_some());
             // Let go of before it fails, or nobody could say what was written.
-            let so_far = (left.is_zero() || has_ended).then(|| written.join("\n"));
+            let so_far = (left.is_zero() || has_ended).then(|| written.lines.join("\n"));
             drop(written);
             assert!(so_far.is_none(), "no {what} from {}:\n{}", self.name, so_far.unwrap_or_default());
         }
@@ -105,11 +126,14 @@ impl Drop for Child {
     }
 }
 
-fn collect(stream: impl Read + Send + 'static, lines: &Arc<Lines>) {
+fn collect(stream: Stream, pipe: impl Read + Send + 'static, lines: &Arc<Lines>) {
     let lines = Arc::clone(lines);
     thread::spawn(move || {
-        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            lines.written.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
+        for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+            let mut written = lines.written.lock().unwrap();
+            written.lines.push(String::from_utf8_lossy(&line).into_owned());
+            written.streams.push(stream);
+            drop(written);
             lines.grown.notify_all();
         }
     });

@@ -42,6 +42,7 @@ impl Callspan {
     pub fn new<const N: usize>(arguments: [&str; N]) -> Self {
         let mut command = Command::new(binary::callspan());
         command.env("CALLSPAN_CACHE_DIR", binary::cache_dir());
+        binary::forget_variables(&mut command);
         Self { command, input: Vec::new() }.arguments(arguments)
     }
 

@@ -1,5 +1,8 @@
 """An OTLP receiver, gRPC and HTTP, on the official generated messages: the oracle for what callspan puts on the wire.
 
+HTTP is taken on every path, in protocol buffers and in JSON; the path is part of what is told. Compressed requests are
+taken too, and it is told that they were.
+
 Talks in JSON lines. Standard output: first {"grpc": port, "http": port}, then one object for each export request, with
 what it held, and with how it was answered. Standard input: what the next requests are to be answered with,
 {"answer": NAME, "times": N, ...}; a line {"cued": NAME} confirms it. The last answer stays in force when N is 0.
@@ -16,6 +19,7 @@ what it held, and with how it was answered. Standard input: what the next reques
 """
 
 import argparse
+import base64
 import gzip
 import json
 import sys
@@ -25,8 +29,8 @@ from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from google.protobuf import any_pb2, duration_pb2, json_format
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 OUTPUT = threading.Lock()
 
@@ -111,12 +115,31 @@ def spans(request):
                 }
 
 
-def report(protocol, headers, request, cue, encoded_bytes):
+def from_protobuf(body):
+    return trace_service_pb2.ExportTraceServiceRequest.FromString(body)
+
+
+def from_json(body):
+    """Ids are hexadecimal in OTLP/JSON, where the JSON of protocol buffers has base64; else the two are the same."""
+
+    def with_base64_ids(fields):
+        for key in ("traceId", "spanId", "parentSpanId"):
+            if key in fields:
+                fields[key] = base64.b64encode(bytes.fromhex(fields[key])).decode()
+        return fields
+
+    fields = json.loads(body, object_hook=with_base64_ids)
+    # An unknown field is an error.
+    return json_format.ParseDict(fields, trace_service_pb2.ExportTraceServiceRequest())
+
+
+def report(protocol, path, encoding, headers, request, cue):
     say(
         {
             "protocol": protocol,
+            "path": path,
+            "encoding": encoding,
             "headers": {name.lower(): text for name, text in headers if isinstance(text, str)},
-            "encoded_bytes": encoded_bytes,
             "answer": cue["answer"],
             "spans": list(spans(request)),
         }
@@ -151,7 +174,8 @@ def status_with_retry_info(code, seconds):
     return bytes([1 << 3]) + varint(code) + field(3, info.SerializeToString())
 
 
-class TraceService(trace_service_pb2_grpc.TraceServiceServicer):
+class TraceService:
+    METHOD = ("opentelemetry.proto.collector.trace.v1.TraceService", "Export")
     CODES = {
         "unavailable": grpc.StatusCode.UNAVAILABLE,
         "throttled": grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -159,14 +183,25 @@ class TraceService(trace_service_pb2_grpc.TraceServiceServicer):
         "too_large": grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
 
-    def Export(self, request, context):
+    @classmethod
+    def handler(cls):
+        """Takes requests as they are on the wire, so that it can be seen whether they were compressed."""
+        service, method = cls.METHOD
+        export = grpc.unary_unary_rpc_method_handler(cls.export, response_serializer=lambda it: it.SerializeToString())
+        return grpc.method_handlers_generic_handler(service, {method: export})
+
+    @classmethod
+    def export(cls, body, context):
         cue = CUE.next()
-        report("grpc", context.invocation_metadata(), request, cue, request.ByteSize())
+        # What gzip begins with is no field of the request.
+        encoding = "gzip" if body.startswith(b"\x1f\x8b") else ""
+        request = from_protobuf(gzip.decompress(body) if encoding else body)
+        report("grpc", "/" + "/".join(cls.METHOD), encoding, context.invocation_metadata(), request, cue)
         if cue["answer"] == "silent":
             time.sleep(cue.get("seconds", 60))
         if cue["answer"] == "held":
             CUE.wait_out(cue)
-        code = self.CODES.get(cue["answer"])
+        code = cls.CODES.get(cue["answer"])
         if code is None:
             return accepted(cue)
         if "retry_after" in cue:
@@ -178,29 +213,31 @@ class TraceService(trace_service_pb2_grpc.TraceServiceServicer):
 class Traces(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     CODES = {"unavailable": 503, "throttled": 429, "refused": 400, "too_large": 413}
+    TYPES = {"application/x-protobuf": ("http/protobuf", from_protobuf), "application/json": ("http/json", from_json)}
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        if self.path != "/v1/traces":
-            return self.answer(404, b"")
-        if self.headers["content-type"] != "application/x-protobuf":
+        encoding = self.headers.get("content-encoding", "")
+        protocol, decode = self.TYPES.get(self.headers["content-type"], (None, None))
+        if protocol is None or encoding not in ("", "gzip"):
             return self.answer(415, b"")
         cue = CUE.next()
-        plain = gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body
-        request = trace_service_pb2.ExportTraceServiceRequest.FromString(plain)
-        report("http", self.headers.items(), request, cue, len(body))
+        request = decode(gzip.decompress(body) if encoding else body)
+        report(protocol, self.path, encoding, self.headers.items(), request, cue)
         if cue["answer"] == "silent":
             time.sleep(cue.get("seconds", 60))
         if cue["answer"] == "held":
             CUE.wait_out(cue)
         code = self.CODES.get(cue["answer"])
-        if code is None:
-            return self.answer(200, accepted(cue).SerializeToString())
-        self.answer(code, b"", cue.get("retry_after"))
+        if code is not None:
+            return self.answer(code, b"", cue.get("retry_after"))
+        response = accepted(cue)
+        is_json = protocol == "http/json"
+        self.answer(200, json_format.MessageToJson(response).encode() if is_json else response.SerializeToString())
 
     def answer(self, code, body, retry_after=None):
         self.send_response(code)
-        self.send_header("content-type", "application/x-protobuf")
+        self.send_header("content-type", self.headers["content-type"])
         self.send_header("content-length", str(len(body)))
         if retry_after is not None:
             self.send_header("retry-after", str(retry_after))
@@ -221,8 +258,9 @@ def main():
     arguments.add_argument("--http-port", type=int, default=0)
     options = arguments.parse_args()
 
-    service = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=[("grpc.so_reuseport", 0)])
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(TraceService(), service)
+    channel_options = [("grpc.so_reuseport", 0), ("grpc.per_message_decompression", 0)]
+    service = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=channel_options)
+    service.add_generic_rpc_handlers((TraceService.handler(),))
     grpc_port = service.add_insecure_port(f"127.0.0.1:{options.grpc_port}")
     http = Server(("127.0.0.1", options.http_port), Traces)
     service.start()

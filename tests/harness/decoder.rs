@@ -22,6 +22,12 @@ pub struct Decoder {
 /// One export request, decoded.
 #[derive(Clone, Debug)]
 pub struct Export {
+    /// What it came in.
+    pub protocol: Protocol,
+    /// Where it was sent to: the path of HTTP, also that of gRPC.
+    pub path: String,
+    /// `gzip`, or nothing.
+    pub encoding: String,
     /// Its headers or metadata, names in lower case.
     pub headers: Attributes,
     /// How it was answered.
@@ -114,6 +120,11 @@ impl Decoder {
         self.child.borrow_mut().wait_for("export request", |lines| exports(lines).nth(taken))
     }
 
+    /// Waits until `find` finds what it looks for in all requests so far, handed out or not.
+    pub fn wait_for<T>(&self, what: &str, find: impl Fn(&[Export]) -> Option<T>) -> T {
+        self.child.borrow_mut().wait_for(what, |lines| find(&exports(lines).collect::<Vec<_>>()))
+    }
+
     /// Every request so far, handed out or not.
     pub fn exports(&self) -> Vec<Export> {
         self.command(&json!({"answer": "as before"}));
@@ -140,7 +151,16 @@ fn exports(lines: &[String]) -> impl Iterator<Item = Export> {
     lines.iter().filter_map(parse).filter_map(|line| {
         let spans = line["spans"].as_array()?.iter().map(Span::of_decoder).collect();
         let headers = line["headers"].as_object()?.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Some(Export { headers, answer: line["answer"].as_str()?.to_owned(), spans })
+        let text = |field: &str| Some(line[field].as_str()?.to_owned());
+        let protocol = Protocol::named(line["protocol"].as_str()?)?;
+        Some(Export {
+            protocol,
+            path: text("path")?,
+            encoding: text("encoding")?,
+            headers,
+            answer: text("answer")?,
+            spans,
+        })
     })
 }
 

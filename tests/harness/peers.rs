@@ -12,6 +12,8 @@ pub enum Protocol {
     Grpc,
     /// OTLP/HTTP with protobuf bodies.
     Http,
+    /// OTLP/HTTP with JSON bodies.
+    HttpJson,
 }
 
 /// A backend, as the standard variables describe one.
@@ -36,11 +38,20 @@ impl Endpoint {
 }
 
 impl Protocol {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Grpc, Self::Http, Self::HttpJson];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Grpc => "grpc",
             Self::Http => "http/protobuf",
+            Self::HttpJson => "http/json",
         }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.as_str() == name)
     }
 }
 

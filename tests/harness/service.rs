@@ -1,6 +1,6 @@
 //! `callspan serve`, as a process that tests push records to.
 
-use crate::child::Child;
+use crate::child::{Child, Stream};
 use crate::http::{Reply, Request};
 use crate::peers::Endpoint;
 use crate::wait::wait_until;
@@ -24,7 +24,8 @@ pub struct Service {
 pub struct Builder {
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
-    endpoint: Endpoint,
+    /// None when the variables say it.
+    endpoint: Option<Endpoint>,
     /// The file's name, and what is in it.
     config: Option<(String, String)>,
     has_admin: bool,
@@ -34,7 +35,7 @@ impl Service {
     /// A service with the built-in plugin, every default, and no backend.
     #[expect(clippy::new_ret_no_self, reason = "reads as the beginning of the sentence it is used in")]
     pub fn new() -> Builder {
-        let endpoint = Endpoint::nobody(Protocol::Grpc);
+        let endpoint = Some(Endpoint::nobody(Protocol::Grpc));
         Builder { arguments: Vec::new(), variables: Vec::new(), endpoint, config: None, has_admin: true }
     }
 
@@ -92,6 +93,16 @@ impl Service {
         self.child.lines().join("\n")
     }
 
+    /// The lines it has written to its standard output so far.
+    pub fn stdout(&self) -> Vec<String> {
+        self.child.lines_of(Stream::Stdout)
+    }
+
+    /// The lines it has written to its standard error so far.
+    pub fn stderr(&self) -> Vec<String> {
+        self.child.lines_of(Stream::Stderr)
+    }
+
     /// Writes to its standard input.
     pub fn write(&mut self, input: impl AsRef<[u8]>) {
         self.child.stdin().write_all(input.as_ref()).expect("it reads its standard input");
@@ -132,7 +143,15 @@ impl Builder {
     /// Where its spans go.
     #[must_use]
     pub fn export_to(mut self, endpoint: Endpoint) -> Self {
-        self.endpoint = endpoint;
+        self.endpoint = Some(endpoint);
+        self
+    }
+
+    /// These say where its spans go, and how: without one of them, the defaults do.
+    #[must_use]
+    pub fn environment(mut self, variables: &[(&str, &str)]) -> Self {
+        self.endpoint = None;
+        self.variables.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         self
     }
 
@@ -194,8 +213,11 @@ impl Builder {
         }
         command.args(&self.arguments);
         command.env("CALLSPAN_CACHE_DIR", binary::cache_dir());
-        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.endpoint.url);
-        command.env("OTEL_EXPORTER_OTLP_PROTOCOL", self.endpoint.protocol.as_str());
+        binary::forget_variables(&mut command);
+        if let Some(endpoint) = &self.endpoint {
+            command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint.url);
+            command.env("OTEL_EXPORTER_OTLP_PROTOCOL", endpoint.protocol.as_str());
+        }
         command.envs(self.variables);
         let mut child = Child::start("callspan serve", command);
         let announced = child.wait_for("word that it is ready", |lines| {
