@@ -9,12 +9,14 @@ use bytes::{BufMut as _, Bytes};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 use reqwest::header::HeaderMap;
+use std::error::Error as _;
+use std::iter::successors;
 use std::time::Duration;
-use tonic::Status;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint as Address};
+use tonic::{Status, TimeoutExpired};
 
 const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
@@ -60,6 +62,8 @@ impl Grpc {
         request.set_timeout(self.timeout);
         match tokio::time::timeout(self.timeout, self.call(request)).await {
             Ok(Ok(response)) => Answer::of_response(response, &self.quotes),
+            // The client keeps the time that it tells the backend, and is often the first to notice.
+            Ok(Err(status)) if is_timeout(&status) => Answer::timed_out(self.timeout),
             Ok(Err(status)) => Answer::of_grpc_status(&status, &self.quotes),
             Err(_) => Answer::timed_out(self.timeout),
         }
@@ -73,6 +77,10 @@ impl Grpc {
         let response = client.unary(request, PathAndQuery::from_static(METHOD), Encoded).await?;
         Ok(response.into_inner())
     }
+}
+
+fn is_timeout(status: &Status) -> bool {
+    successors(status.source(), |error| (*error).source()).any(|error| error.is::<TimeoutExpired>())
 }
 
 impl Codec for Encoded {
