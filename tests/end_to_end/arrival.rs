@@ -1,6 +1,6 @@
 //! A record that was pushed arrives in the backend as its trace: same ids, same parents, same values, over every protocol.
 
-use callspan_tests::{Callspan, Decoder, Protocol, Request, Rotel, Service, Span, only, records};
+use callspan_tests::{Decoder, Protocol, Request, Rotel, Service, Span, mapped, only, records, sorted};
 use serde_json::json;
 
 /// The ids that domain.md publishes for the seed sample.
@@ -33,7 +33,7 @@ fn a_collector_decodes_the_trace(protocol: Protocol) {
     let arrived = collector.spans_before(&trace_id_of(&records::call("closing")));
     let (seed, transferred): (Vec<Span>, Vec<Span>) = arrived.into_iter().partition(|span| span.trace_id == SEED_TRACE);
     assert_is_seed(&seed);
-    assert_eq!(sorted(transferred), sorted(mapped(records::TRANSFERRED)), "the collector and `transform` agree");
+    assert_eq!(sorted(transferred), mapped(records::TRANSFERRED), "the collector and `transform` agree");
 }
 
 /// The same, on OpenTelemetry's own generated messages, which also show what a collector does not print.
@@ -55,7 +55,7 @@ fn the_official_messages_decode_the_trace(protocol: Protocol) {
 
     assert_eq!(service.push(records::TRANSFERRED).status, 200);
     let export = backend.take_export();
-    assert_eq!(sorted(export.spans), sorted(mapped(records::TRANSFERRED)), "the wire and `transform` agree");
+    assert_eq!(sorted(export.spans), mapped(records::TRANSFERRED), "the wire and `transform` agree");
 }
 
 /// All spans of a session leave in one request, so that no backend shows half a call.
@@ -172,16 +172,6 @@ fn assert_is_seed(spans: &[Span]) {
     );
 }
 
-fn mapped(record: &str) -> Vec<Span> {
-    Callspan::transform().input(record).run().trace()
-}
-
 fn trace_id_of(record: &str) -> String {
     mapped(record)[0].trace_id.clone()
-}
-
-/// Resources are grouped in a request, so spans may leave in another order than that of the trace.
-fn sorted(mut spans: Vec<Span>) -> Vec<Span> {
-    spans.sort_by(|one, other| one.span_id.cmp(&other.span_id));
-    spans
 }

@@ -3,7 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child as Process, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,12 +49,12 @@ impl Child {
 
     /// All lines so far.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.written.lock().unwrap().lines.clone()
+        self.lines.written().lines.clone()
     }
 
     /// The lines of one stream so far.
     pub(crate) fn lines_of(&self, stream: Stream) -> Vec<String> {
-        let written = self.lines.written.lock().unwrap();
+        let written = self.lines.written();
         let lines = written.lines.iter().zip(&written.streams);
         lines.filter(|(_, of)| **of == stream).map(|(line, _)| line.clone()).collect()
     }
@@ -63,7 +63,7 @@ impl Child {
     pub(crate) fn wait_for<T>(&mut self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let written = self.lines.written.lock().unwrap();
+            let written = self.lines.written();
             if let Some(found) = find(&written.lines) {
                 return found;
             }
@@ -115,6 +115,13 @@ impl Child {
     }
 }
 
+impl Lines {
+    /// A test that failed while it looked at them still shows them.
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
         // Both fail only when it has ended already.
@@ -130,7 +137,7 @@ fn collect(stream: Stream, pipe: impl Read + Send + 'static, lines: &Arc<Lines>)
     let lines = Arc::clone(lines);
     thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-            let mut written = lines.written.lock().unwrap();
+            let mut written = lines.written();
             written.lines.push(String::from_utf8_lossy(&line).into_owned());
             written.streams.push(stream);
             drop(written);

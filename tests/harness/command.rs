@@ -2,7 +2,7 @@
 
 use crate::binary;
 use crate::child::Child;
-use crate::span::Span;
+use crate::span::{Span, sorted};
 use serde_json::Value;
 use std::env;
 use std::ffi::OsString;
@@ -170,6 +170,11 @@ impl Finished {
         assert_eq!(refusals.len(), 1, "not one refusal: {self:#?}");
         refusals.remove(0)
     }
+}
+
+/// The spans that `callspan transform` makes of a record, sorted.
+pub fn mapped(record: impl Into<Vec<u8>>) -> Vec<Span> {
+    sorted(Callspan::transform().input(record).run().trace())
 }
 
 fn parse(line: &str) -> Value {

@@ -36,12 +36,13 @@ pub mod guests;
 pub mod records;
 pub mod schema;
 
-pub use command::{Callspan, Finished, Running};
+pub use command::{Callspan, Finished, Running, mapped};
 pub use decoder::{Cue, Decoder, Export};
 pub use http::{Connection, Reply, Request};
 pub use peers::{Endpoint, Protocol, program};
 pub use rotel::Rotel;
-pub use service::Service;
-pub use span::{Attributes, Event, Link, Span, attribute, only};
+pub use rustix::process::Signal;
+pub use service::{Builder, Service};
+pub use span::{Attributes, Event, Link, Span, attribute, only, sorted};
 pub use usual_address::UsualAddress;
 pub use wait::wait_until;

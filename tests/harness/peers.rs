@@ -31,6 +31,11 @@ impl Endpoint {
         Self { url: format!("http://127.0.0.1:{port}"), protocol }
     }
 
+    /// Its address without the scheme: `127.0.0.1:4317`.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     /// A port on which nobody listens.
     pub fn nobody(protocol: Protocol) -> Self {
         Self::local(protocol, free_port())

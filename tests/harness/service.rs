@@ -75,7 +75,7 @@ impl Service {
 
     /// Waits until a metric has come to this number.
     pub fn wait_for_metric(&self, name: &str, labels: &[&str], number: f64) {
-        wait_until(&format!("{name} {number}"), || self.metric(name, labels) >= number);
+        wait_until(&format!("{name} {number}"), || (self.metric(name, labels) - number).abs() < f64::EPSILON);
     }
 
     /// Pushes a record as the vendor does.

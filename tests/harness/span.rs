@@ -131,6 +131,12 @@ pub fn only<'s>(spans: &'s [Span], name: &str) -> &'s Span {
     }
 }
 
+/// In an order of their own: resources are grouped in a request, so spans may leave in another order than the trace's.
+pub fn sorted(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_by(|one, other| one.span_id.cmp(&other.span_id));
+    spans
+}
+
 /// The value of an attribute; null when it is not there.
 pub fn attribute<'a>(attributes: &'a Attributes, key: &str) -> &'a Value {
     attributes.get(key).unwrap_or(&Value::Null)
