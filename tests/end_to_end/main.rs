@@ -18,3 +18,4 @@ mod plugins;
 mod privacy;
 mod refusals;
 mod shutdown;
+mod sinks;
