@@ -11,6 +11,7 @@ mod configuration;
 mod contacts;
 mod demo;
 mod documents;
+mod environment;
 mod inputs;
 mod machine;
 mod misbehaviour;
