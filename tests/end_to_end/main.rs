@@ -12,6 +12,7 @@ mod contacts;
 mod demo;
 mod documents;
 mod environment;
+mod files;
 mod inputs;
 mod machine;
 mod misbehaviour;
