@@ -19,5 +19,6 @@ mod misbehaviour;
 mod plugins;
 mod privacy;
 mod refusals;
+mod several;
 mod shutdown;
 mod sinks;
