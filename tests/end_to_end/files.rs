@@ -17,7 +17,8 @@ fn the_lines_of_a_file_arrive_as_traces_and_so_do_those_that_are_appended() {
     let Some(backend) = Decoder::start() else { return };
     let folder = Folder::new();
     let mut calls = folder.append_to("calls.ndjson");
-    writeln!(calls, "{}\n\n{}", compact(records::TRANSFERRED), records::call("second")).expect("the folder is ours");
+    writeln!(calls, "{}\n\n{}", records::compact(records::TRANSFERRED), records::call("second"))
+        .expect("the folder is ours");
     let _service = folder.service().export_to(backend.endpoint(Protocol::Grpc)).start();
     let spans = wait_for_sessions(&backend, 2);
     let expected = [mapped(records::TRANSFERRED), mapped(records::call("second"))].concat();
@@ -182,7 +183,7 @@ fn a_pipe_is_read_to_its_end_and_the_service_ends_when_all_is_delivered() {
     service.write(records::call("first") + "\n");
     wait_for_sessions(&backend, 1);
     // Without a line break at the end.
-    service.write(compact(records::TRANSFERRED));
+    service.write(records::compact(records::TRANSFERRED));
     service.close_input();
     let status = service.wait();
     assert_eq!(status.code(), Some(0), "{}", service.log());
@@ -274,8 +275,4 @@ fn arrived(exports: &[Export]) -> Vec<String> {
 fn sessions(spans: &[Span]) -> Vec<String> {
     let roots = spans.iter().filter(|span| span.parent_span_id.is_empty());
     roots.map(|span| span.attribute("tccc.session.id").as_str().unwrap_or_default().to_owned()).collect()
-}
-
-fn compact(record: &str) -> String {
-    serde_json::from_str::<serde_json::Value>(record).expect("it is JSON").to_string()
 }

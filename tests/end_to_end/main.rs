@@ -16,6 +16,7 @@ mod files;
 mod inputs;
 mod machine;
 mod misbehaviour;
+mod otlp_logs;
 mod plugins;
 mod privacy;
 mod refusals;

@@ -117,19 +117,7 @@ impl Callspan {
 
     /// Runs it to its end.
     pub fn run(self) -> Finished {
-        let Self { mut command, input } = self;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("callspan was just built");
-        let mut stdin = process.stdin.take().expect("it is piped");
-        // From its own thread: input and output may both be longer than a pipe holds. It may end without reading all.
-        let writer = thread::spawn(move || stdin.write_all(&input));
-        let output = process.wait_with_output().expect("it is our child");
-        let _written = writer.join().expect("writing does not panic");
-        Finished {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("its output is text"),
-            stderr: String::from_utf8(output.stderr).expect("its errors are text"),
-        }
+        run_to_end(self.command, self.input)
     }
 }
 
@@ -175,6 +163,22 @@ impl Finished {
 /// The spans that `callspan transform` makes of a record, sorted.
 pub fn mapped(record: impl Into<Vec<u8>>) -> Vec<Span> {
     sorted(Callspan::transform().input(record).run().trace())
+}
+
+/// Runs any command to its end.
+pub(crate) fn run_to_end(mut command: Command, input: Vec<u8>) -> Finished {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().expect("it was just built, or installed");
+    let mut stdin = process.stdin.take().expect("it is piped");
+    // From its own thread: input and output may both be longer than a pipe holds. It may end without reading all.
+    let writer = thread::spawn(move || stdin.write_all(&input));
+    let output = process.wait_with_output().expect("it is our child");
+    let _written = writer.join().expect("writing does not panic");
+    Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("its output is text"),
+        stderr: String::from_utf8(output.stderr).expect("its errors are text"),
+    }
 }
 
 fn parse(line: &str) -> Value {

@@ -31,6 +31,11 @@ impl Endpoint {
         Self { url: format!("http://127.0.0.1:{port}"), protocol }
     }
 
+    /// What speaks `protocol` at `host:port`.
+    pub fn at(protocol: Protocol, address: &str) -> Self {
+        Self { url: format!("http://{address}"), protocol }
+    }
+
     /// Its address without the scheme: `127.0.0.1:4317`.
     pub fn address(&self) -> &str {
         self.url.trim_start_matches("http://")

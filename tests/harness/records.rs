@@ -20,3 +20,8 @@ pub fn call(session: &str) -> String {
 pub fn command(id: &str, command: &str) -> String {
     format!(r#"{{"id":"{id}","do":"{command}"}}"#)
 }
+
+/// A record on one line.
+pub fn compact(record: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(record).expect("it is JSON").to_string()
+}

@@ -20,10 +20,28 @@ pub struct Rotel {
 impl Rotel {
     /// Starts it, and waits until it listens. None when it is not installed.
     pub fn start() -> Option<Self> {
+        Self::start_with(&["--exporter", "blackhole", "--debug-log", "traces", "--debug-log-verbosity", "detailed"])
+    }
+
+    /// One that passes on what it gets, as an agent beside an application does, and tries again soon what it could not.
+    pub fn passing_on_to(endpoint: &Endpoint) -> Option<Self> {
+        let protocol = if endpoint.protocol == Protocol::Grpc { "grpc" } else { "http" };
+        Self::start_with(&[
+            "--exporter",
+            "otlp",
+            "--otlp-exporter-endpoint",
+            &endpoint.url,
+            "--otlp-exporter-protocol",
+            protocol,
+            "--otlp-exporter-retry-initial-backoff",
+            "100ms",
+        ])
+    }
+
+    fn start_with(arguments: &[&str]) -> Option<Self> {
         let (grpc, http) = (peers::free_port(), peers::free_port());
         let mut command = Command::new(peers::packaged("rotel/rotel-agent")?);
-        command.args(["start", "--exporter", "blackhole", "--log-format", "json"]);
-        command.args(["--debug-log", "traces", "--debug-log-verbosity", "detailed"]);
+        command.args(["start", "--log-format", "json"]).args(arguments);
         command.args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")]);
         command.args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")]);
         let rotel = Self { child: RefCell::new(Child::start("rotel", command)), grpc, http };
