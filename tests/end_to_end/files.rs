@@ -2,7 +2,7 @@
 //! there, so callspan itself remembers how far it has come, and goes on until everything is delivered.
 
 use callspan_tests::{
-    Builder, Cue, Decoder, Endpoint, Export, Protocol, Service, Signal, Span, mapped, records, sorted,
+    Builder, Cue, Decoder, Endpoint, Export, Protocol, Service, Signal, Span, mapped, records, sorted, wait_until,
 };
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -67,6 +67,8 @@ fn what_was_under_way_when_the_process_was_killed_arrives_with_equal_ids() {
         let has = |answer: &str| exports.iter().any(|export| export.answer == answer);
         (has("accept") && has("unavailable")).then(|| exports.to_vec())
     });
+    // Killed no sooner than it has remembered something: that must not be more than what was taken.
+    wait_until("positions are remembered", || folder.path("data/calls_log/checkpoints.json").exists());
     service.signal(Signal::KILL);
     service.wait();
     let accepted = first.iter().filter(|export| export.answer == "accept");
@@ -175,6 +177,23 @@ fn a_file_waits_for_its_backend() {
     assert_eq!(backend.exports().iter().flat_map(|export| &export.spans).count(), RECORDS, "and remembered as such");
 }
 
+/// Asked to end while its backend is away, the service ends as if all were well: what it has not delivered it has not
+/// remembered as read, and delivers it after the next start.
+#[test]
+fn a_service_that_ends_without_its_backend_goes_on_after_the_next_start() {
+    let folder = Folder::new();
+    let lines = ["a", "b", "c"].map(records::call);
+    fs::write(folder.path("calls.ndjson"), lines.join("\n") + "\n").expect("the folder is ours");
+    let mut service = folder.service().start();
+    service.wait_for_log("given_back");
+    assert!(service.terminate().success(), "{}", service.log());
+
+    let Some(backend) = Decoder::start() else { return };
+    let _service = folder.service().export_to(backend.endpoint(Protocol::Grpc)).start();
+    let spans = wait_for_sessions(&backend, 3);
+    assert_eq!(sorted(spans), sorted(lines.map(mapped).concat()));
+}
+
 /// `… | callspan serve`: the service ends by itself, with code 0, when its input has ended and all is delivered.
 #[test]
 fn a_pipe_is_read_to_its_end_and_the_service_ends_when_all_is_delivered() {
@@ -220,6 +239,20 @@ fn a_pipe_that_has_ended_waits_for_the_backend() {
     let mut arrived = arrived(&backend.exports());
     arrived.sort();
     assert_eq!(arrived, ["a", "b", "c"]);
+}
+
+/// What came through a pipe cannot be read again: a service that is asked to end before it was delivered says of each
+/// record that it is lost, by its place in the input.
+#[test]
+fn what_came_through_a_pipe_and_is_not_delivered_is_told() {
+    let mut service = piped(Endpoint::nobody(Protocol::Grpc));
+    service.write(["a", "b"].map(records::call).join("\n") + "\n");
+    service.wait_for_log("given_back");
+    service.terminate();
+    for (index, line) in [(0, 1), (1, 2)] {
+        let told = format!("\"record was not delivered before the service stopped\",\"index\":{index},\"line\":{line}");
+        service.wait_for_log(&told);
+    }
 }
 
 /// Of the source of [`Folder::service`].

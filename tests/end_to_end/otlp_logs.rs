@@ -3,9 +3,8 @@
 
 use callspan_tests::{
     Application, Decoder, Endpoint, Export, Logging, LogsAnswer, Protocol, Request, Rotel, Service, Span, mapped,
-    records, send_logs, sorted,
+    records, send_logs, sorted, wait_until,
 };
-use std::time::{Duration, Instant};
 
 /// A refused record, with a number in it that belongs to nobody's log.
 const TORN: &str = r#"{"SessionId":"a","Caller":"0012025550147",,}"#;
@@ -153,16 +152,13 @@ fn without_a_backend_the_sender_is_asked_to_come_again() {
         assert!(retry_after.is_some_and(|seconds| (1.0..=60.0).contains(&seconds)), "{protocol:?}: {answer:?}");
     }
     let Some(backend) = Decoder::start_on(ports) else { return };
-    let deadline = Instant::now() + Duration::from_secs(30);
     for protocol in Protocol::ALL {
-        let send = || send_logs(&listener(&service, protocol), &[records::TRANSFERRED]);
-        let answer = loop {
-            let Some(answer) = send() else { return };
-            if answer.retry_after.is_none() {
-                break answer;
-            }
-            assert!(Instant::now() < deadline, "{protocol:?}: the backend is back and not used: {answer:?}");
-        };
+        let mut answer = None;
+        wait_until("the backend is used again", || {
+            answer = send_logs(&listener(&service, protocol), &[records::TRANSFERRED]);
+            answer.as_ref().is_none_or(|answer| answer.retry_after.is_none())
+        });
+        let Some(answer) = answer else { return };
         assert_eq!((answer.rejected, answer.message.as_str()), (0, ""), "{protocol:?}: {answer:?}");
         assert_eq!(sorted(backend.take_export().spans), mapped(records::TRANSFERRED), "{protocol:?}");
     }

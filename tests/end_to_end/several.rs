@@ -2,6 +2,7 @@
 //! numbers of its own.
 
 use callspan_tests::{Decoder, Export, Protocol, Reply, Request, Service, Span, attribute, records};
+use std::fs;
 
 /// Two intakes, two mappings and two backends, wired crosswise:
 ///
@@ -104,6 +105,36 @@ fn a_sink_that_is_down_costs_only_what_leads_to_it() {
     assert_eq!(arrived("south", &south), ["south narrow one", "south wide one", "south wide two"]);
 }
 
+/// Two transforms lead to one file, and pushes come at once: every line is whole, and each trace is there once.
+#[test]
+fn transforms_share_a_file_line_by_line() {
+    const PUSHES: usize = 20;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("traces.jsonl");
+    let sources_and_transforms = CROSSWISE.split("sinks:").next().unwrap_or_default();
+    let sinks = format!("sinks: {{ archive: {{ type: file, inputs: [narrow, wide], path: {} }} }}\n", path.display());
+    let service = Service::new().config(&format!("{sources_and_transforms}{sinks}")).start();
+    std::thread::scope(|scope| {
+        for (source, path) in [("first", "/first"), ("second", "/second/calls")] {
+            let service = &service;
+            scope.spawn(move || {
+                for number in 0..PUSHES {
+                    assert_eq!(push(service, source, path, &format!("{source}{number}")).status, 200);
+                }
+            });
+        }
+    });
+    let lines = fs::read_to_string(&path).expect("it is written");
+    let mut written: Vec<String> = lines.lines().flat_map(Span::of_line).map(|span| told(&span)).collect();
+    written.sort();
+    let mut expected: Vec<String> = (0..PUSHES)
+        .flat_map(|number| [("narrow", "first"), ("wide", "first"), ("wide", "second")].map(|it| (it, number)))
+        .map(|((service, source), number)| format!("{service} {source}{number}"))
+        .collect();
+    expected.sort();
+    assert_eq!(written, expected);
+}
+
 struct Fixture {
     service: Service,
     north: Decoder,
@@ -143,12 +174,15 @@ fn send(service: &Service, source: &str, path: &str, record: &str) -> Reply {
     Request::new("POST", &format!("{path}?action=cdr&version=1")).body(record).send(&addresses[0])
 }
 
-/// Sink, service and session of every span, in order.
+/// Sink, service and session of every span, sorted.
 fn arrived(sink: &str, backend: &Decoder) -> Vec<String> {
     let exports = backend.exports();
     let spans = exports.iter().flat_map(|export| &export.spans);
-    let session = |span: &Span| span.attribute("tccc.session.id").as_str().unwrap_or_default().to_owned();
-    let mut arrived: Vec<String> = spans.map(|span| format!("{sink} {} {}", span.service(), session(span))).collect();
+    let mut arrived: Vec<String> = spans.map(|span| format!("{sink} {}", told(span))).collect();
     arrived.sort();
     arrived
+}
+
+fn told(span: &Span) -> String {
+    format!("{} {}", span.service(), span.attribute("tccc.session.id").as_str().unwrap_or_default())
 }

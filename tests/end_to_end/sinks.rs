@@ -1,9 +1,10 @@
 //! Every sink gets the same spans, in every protocol, compression and form that it can be told to write.
 
-use callspan_tests::{Callspan, Decoder, Endpoint, Protocol, Request, Rotel, Service, mapped, records, sorted};
+use callspan_tests::{
+    Callspan, Decoder, Endpoint, Protocol, Request, Rotel, Service, mapped, records, sorted, wait_until,
+};
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 const COMPRESSIONS: [(&str, &str); 2] = [("none", ""), ("gzip", "gzip")];
 
@@ -139,10 +140,7 @@ fn an_acknowledgement_speaks_for_every_sink() {
     assert_eq!(sorted(north.take_export().spans), mapped(records::TRANSFERRED));
 
     let Some(south) = Decoder::start_on(ports) else { return };
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while service.push(records::TRANSFERRED).status != 200 {
-        assert!(Instant::now() < deadline, "the backend is back and not used");
-    }
+    wait_until("the backend is used again", || service.push(records::TRANSFERRED).status == 200);
     assert_eq!(settled(r#"settlement="acknowledged""#), 2.0);
     for export in [north.exports().last(), south.exports().last()] {
         assert_eq!(sorted(export.cloned().expect("it has the trace").spans), mapped(records::TRANSFERRED));

@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child as Process, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that a test waits for. Generous: it is reached only when something is wrong.
@@ -14,6 +14,7 @@ pub(crate) struct Child {
     name: &'static str,
     process: Process,
     lines: Arc<Lines>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -42,9 +43,11 @@ impl Child {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let lines = Arc::new(Lines::default());
-        collect(Stream::Stdout, process.stdout.take().expect("it is piped"), &lines);
-        collect(Stream::Stderr, process.stderr.take().expect("it is piped"), &lines);
-        Self { name, process, lines }
+        let readers = vec![
+            collect(Stream::Stdout, process.stdout.take().expect("it is piped"), &lines),
+            collect(Stream::Stderr, process.stderr.take().expect("it is piped"), &lines),
+        ];
+        Self { name, process, lines, readers }
     }
 
     /// All lines so far.
@@ -63,19 +66,23 @@ impl Child {
     pub(crate) fn wait_for<T>(&mut self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
+            let has_ended = self.process.try_wait().is_ok_and(|status| status.is_some());
+            if has_ended {
+                self.read_to_the_end();
+            }
             let written = self.lines.written();
             if let Some(found) = find(&written.lines) {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            // Woken now and then for a process that ended without a word.
-            let (written, _) = self.lines.grown.wait_timeout(written, left.min(Duration::from_millis(100))).unwrap();
-            let has_ended =
-                find(&written.lines).is_none() && self.process.try_wait().is_ok_and(|status| status.is_some());
             // Let go of before it fails, or nobody could say what was written.
-            let so_far = (left.is_zero() || has_ended).then(|| written.lines.join("\n"));
-            drop(written);
-            assert!(so_far.is_none(), "no {what} from {}:\n{}", self.name, so_far.unwrap_or_default());
+            if left.is_zero() || has_ended {
+                let so_far = written.lines.join("\n");
+                drop(written);
+                panic!("no {what} from {}:\n{so_far}", self.name);
+            }
+            // Woken now and then for a process that ended without a word.
+            let _grown = self.lines.grown.wait_timeout(written, left.min(Duration::from_millis(100)));
         }
     }
 
@@ -102,11 +109,19 @@ impl Child {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.process.try_wait() {
-                Ok(Some(status)) => return status,
+                Ok(Some(status)) => {
+                    self.read_to_the_end();
+                    return status;
+                }
                 Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
                 _ => panic!("{} does not end:\n{}", self.name, self.lines().join("\n")),
             }
         }
+    }
+
+    /// Of a process that has ended, what is still in the pipes.
+    fn read_to_the_end(&mut self) {
+        self.readers.drain(..).for_each(|reader| reader.join().expect("reading does not panic"));
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -133,7 +148,7 @@ impl Drop for Child {
     }
 }
 
-fn collect(stream: Stream, pipe: impl Read + Send + 'static, lines: &Arc<Lines>) {
+fn collect(stream: Stream, pipe: impl Read + Send + 'static, lines: &Arc<Lines>) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
     thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
@@ -143,5 +158,5 @@ fn collect(stream: Stream, pipe: impl Read + Send + 'static, lines: &Arc<Lines>)
             drop(written);
             lines.grown.notify_all();
         }
-    });
+    })
 }

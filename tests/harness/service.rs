@@ -75,7 +75,8 @@ impl Service {
 
     /// Waits until a metric has come to this number.
     pub fn wait_for_metric(&self, name: &str, labels: &[&str], number: f64) {
-        wait_until(&format!("{name} {number}"), || (self.metric(name, labels) - number).abs() < f64::EPSILON);
+        let is_so = || (self.metric(name, labels) - number).abs() < f64::EPSILON;
+        wait_until(&format!("{name} {labels:?} is {number}"), is_so);
     }
 
     /// Pushes a record as the vendor does.

@@ -54,6 +54,11 @@ impl Span {
         attribute(&self.resource, "service.name").as_str().unwrap_or_default()
     }
 
+    /// Every span of a line of OTLP/JSON.
+    pub fn of_line(line: &str) -> Vec<Self> {
+        Self::of_request(&serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON: {error}: {line}")))
+    }
+
     /// Every span of an `ExportTraceServiceRequest` in OTLP/JSON.
     pub(crate) fn of_request(request: &Value) -> Vec<Self> {
         let mut spans = Vec::new();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 /// When it is not so within a minute.
+#[track_caller]
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
