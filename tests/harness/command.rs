@@ -81,6 +81,19 @@ impl Callspan {
         self
     }
 
+    /// Ends it, and all that it has started, after two minutes: for what would wait for ever where something is wrong.
+    #[must_use]
+    pub fn within_two_minutes(mut self) -> Self {
+        let mut limited = Command::new("timeout");
+        limited.args(["--kill-after=5", "120"]).arg(self.command.get_program()).args(self.command.get_args());
+        limited.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(folder) = self.command.get_current_dir() {
+            limited.current_dir(folder);
+        }
+        self.command = limited;
+        self
+    }
+
     /// What it reads on its standard input.
     #[must_use]
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {

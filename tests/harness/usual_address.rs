@@ -16,14 +16,14 @@ impl UsualAddress {
     /// Where metrics and health are served.
     pub const ADMIN: &str = "127.0.0.1:9464";
 
-    /// Waits for its turn, and for a while for other programs that listen there to end.
+    /// Waits for its turn, and for other programs that listen there to end.
     ///
     /// # Panics
-    /// When one does not.
+    /// When that takes more than a minute.
     pub fn take() -> Self {
         let path = env::temp_dir().join("callspan-usual-address.lock");
         let lock = File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        lock.lock().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        wait_until("the end of another test run that needs the usual addresses", || lock.try_lock().is_ok());
         for address in [Self::PUSHES, Self::ADMIN] {
             let what = format!("the end of another program, on {address}, which documents name and this test needs");
             wait_until(&what, || TcpListener::bind(address).is_ok());
