@@ -100,7 +100,8 @@ fn a_second_signal_ends_it_at_once() {
 /// was told that all is well has its trace in the backend.
 #[test]
 fn killed_while_it_stops_it_has_promised_nothing_that_is_not_kept() {
-    const PUSHES: usize = 300;
+    // More than the eight batches under way can hold.
+    const PUSHES: usize = 600;
     let Some(Fixture { mut service, backend }) = Fixture::start([]) else { return };
     let (answers, answered) = mpsc::channel();
     let sessions = sessions(PUSHES);
