@@ -159,7 +159,7 @@ impl Service {
         if end == End::Cut {
             let records = self.room.records();
             tracing::error!(code = "shutdown_cut", records, "stopped before everything was finished");
-            anyhow::bail!("failed to finish {records} records before the end; none of them was acknowledged");
+            anyhow::bail!("stopped with records under way: {records}; none of them was acknowledged");
         }
         stop_admin.send_replace(true);
         while tasks.join_next().await.is_some() {}
