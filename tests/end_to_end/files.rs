@@ -68,7 +68,7 @@ fn what_was_under_way_when_the_process_was_killed_arrives_with_equal_ids() {
         (has("accept") && has("unavailable")).then(|| exports.to_vec())
     });
     // Killed no sooner than it has remembered something: that must not be more than what was taken.
-    wait_until("positions are remembered", || folder.path("data/calls_log/checkpoints.json").exists());
+    wait_until("positions that are remembered", || folder.path("data/calls_log/checkpoints.json").exists());
     service.signal(Signal::KILL);
     service.wait();
     let accepted = first.iter().filter(|export| export.answer == "accept");
@@ -242,13 +242,13 @@ fn a_pipe_that_has_ended_waits_for_the_backend() {
 }
 
 /// What came through a pipe cannot be read again: a service that is asked to end before it was delivered says of each
-/// record that it is lost, by its place in the input.
+/// record that it is lost, by its place in the input, and ends with a failure.
 #[test]
 fn what_came_through_a_pipe_and_is_not_delivered_is_told() {
     let mut service = piped(Endpoint::nobody(Protocol::Grpc));
     service.write(["a", "b"].map(records::call).join("\n") + "\n");
     service.wait_for_log("given_back");
-    service.terminate();
+    assert_eq!(service.terminate().code(), Some(1));
     for (index, line) in [(0, 1), (1, 2)] {
         let told = format!("\"record was not delivered before the service stopped\",\"index\":{index},\"line\":{line}");
         service.wait_for_log(&told);

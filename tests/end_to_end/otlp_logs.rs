@@ -154,7 +154,7 @@ fn without_a_backend_the_sender_is_asked_to_come_again() {
     let Some(backend) = Decoder::start_on(ports) else { return };
     for protocol in Protocol::ALL {
         let mut answer = None;
-        wait_until("the backend is used again", || {
+        wait_until("a backend that is used again", || {
             answer = send_logs(&listener(&service, protocol), &[records::TRANSFERRED]);
             answer.as_ref().is_none_or(|answer| answer.retry_after.is_none())
         });

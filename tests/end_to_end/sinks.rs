@@ -140,7 +140,7 @@ fn an_acknowledgement_speaks_for_every_sink() {
     assert_eq!(sorted(north.take_export().spans), mapped(records::TRANSFERRED));
 
     let Some(south) = Decoder::start_on(ports) else { return };
-    wait_until("the backend is used again", || service.push(records::TRANSFERRED).status == 200);
+    wait_until("a backend that is used again", || service.push(records::TRANSFERRED).status == 200);
     assert_eq!(settled(r#"settlement="acknowledged""#), 2.0);
     for export in [north.exports().last(), south.exports().last()] {
         assert_eq!(sorted(export.cloned().expect("it has the trace").spans), mapped(records::TRANSFERRED));
