@@ -12,7 +12,10 @@ const TIMEOUT_MS_MAX: u64 = 600_000;
 /// What OTLP adds to a base address for traces.
 const HTTP_PATH: &str = "/v1/traces";
 
-/// The variables, of which those for traces win over those for all signals, and an empty one counts as unset.
+/// The variables, of which those for traces win over those for all signals, and an empty one counts as unset. Names of
+/// protocols and compressions are known in any case (OpenTelemetry specification, "Environment Variable Specification").
+/// A value that is not known is an error and not passed over with a warning, as libraries do it: a service that starts
+/// and sends nothing where it should is worse than one that says why it does not start.
 pub(super) struct Environment<'a> {
     variable: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -26,7 +29,7 @@ impl<'a> Environment<'a> {
         let Some((name, value)) = self.either("PROTOCOL") else {
             return Ok(Protocol::default());
         };
-        match value.as_str() {
+        match value.to_ascii_lowercase().as_str() {
             "grpc" => Ok(Protocol::Grpc),
             "http/protobuf" => Ok(Protocol::HttpProtobuf),
             "http/json" => Ok(Protocol::HttpJson),
@@ -79,7 +82,7 @@ impl<'a> Environment<'a> {
         let Some((name, value)) = self.either("COMPRESSION") else {
             return Ok(Compression::default());
         };
-        match value.as_str() {
+        match value.to_ascii_lowercase().as_str() {
             "none" => Ok(Compression::None),
             "gzip" => Ok(Compression::Gzip),
             _ => Err(unusable(&name, "no such compression; there are none and gzip")),
@@ -143,6 +146,7 @@ mod tests {
             (Protocol::Grpc, "http://localhost:4317/", TIMEOUT_DEFAULT)
         );
         assert_eq!(url_of(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")]), "http://localhost:4318/v1/traces");
+        assert_eq!(url_of(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/JSON")]), "http://localhost:4318/v1/traces");
         assert_eq!(url_of(&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")]), "http://localhost:4317/");
     }
 
