@@ -185,7 +185,7 @@ async fn export(mut waiting: Vec<Option<Delivery>>, mut prepared: Prepared, shar
         let delay = backoff.next_delay(again.after);
         reports.unreachable(&again.reason);
         if Instant::now() + delay > give_up_at {
-            let retry_after = again.after.unwrap_or(RETRY_AFTER_DEFAULT);
+            let retry_after = again.after.unwrap_or(RETRY_AFTER_DEFAULT).min(settings.backoff.max_retry_after);
             let given_back = waiting.into_iter().flatten();
             return reports.given_back(given_back.map(|it| it.settle(Settlement::RetryAfter(retry_after))).count());
         }

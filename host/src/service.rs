@@ -29,11 +29,15 @@ pub struct Service {
     admin: Option<TcpListener>,
     worker_threads: WorkerThreads,
     graceful_shutdown_limit: Duration,
-    room: Room,
+    /// What each source has taken in and nobody has settled yet.
+    rooms: Vec<Room>,
     metrics: Arc<Metrics>,
     health: Health,
     itself: Reporter,
 }
+
+/// What senders get to hear that their records were not finished.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How a service came to its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,7 +57,6 @@ impl Service {
     pub async fn start(plan: Plan, plugins: Vec<Plugin>) -> anyhow::Result<Service> {
         let (metrics, health) = (Metrics::new()?, Health::default());
         let itself = health.part("service", "callspan");
-        let room = Room::new(Capacity::default(), &metrics.component("buffer", "memory", "queue"));
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let (workers, worker_threads) =
             Workers::start(threads).context("failed to start the threads that run plugins")?;
@@ -86,10 +89,14 @@ impl Service {
                 });
             }
         }
-        let mut sources = Vec::new();
+        let (mut sources, mut rooms) = (Vec::new(), Vec::new());
+        // A source whose sink takes nothing fills its own room, and none of another's.
+        let capacity = Capacity::default().part_of(plan.sources.len());
         for source in plan.sources {
+            let room = Room::new(capacity, &metrics.component("buffer", "memory", &source.name));
+            rooms.push(room.clone());
             let leads_to = entrances.iter().filter(|(_, inputs)| inputs.contains(&source.name));
-            let queue = MemoryQueue::new(leads_to.map(|(entrance, _)| entrance.clone()).collect(), room.clone());
+            let queue = MemoryQueue::new(leads_to.map(|(entrance, _)| entrance.clone()).collect(), room);
             let component = metrics.component("source", source.plan.type_name(), &source.name);
             sources.push(Source::start(source, queue, component).await?);
         }
@@ -98,7 +105,7 @@ impl Service {
             None => None,
         };
         let graceful_shutdown_limit = plan.graceful_shutdown_limit;
-        Ok(Service { sources, routes, admin, worker_threads, graceful_shutdown_limit, room, metrics, health, itself })
+        Ok(Service { sources, routes, admin, worker_threads, graceful_shutdown_limit, rooms, metrics, health, itself })
     }
 
     /// Where the first source that speaks HTTP listens.
@@ -157,9 +164,16 @@ impl Service {
             () = stop_now => End::Cut,
         };
         if end == End::Cut {
-            let records = self.room.records();
-            tracing::error!(code = "shutdown_cut", records, "stopped before everything was finished");
-            anyhow::bail!("stopped with records under way: {records}; none of them was acknowledged");
+            let records: u64 = self.rooms.iter().map(Room::records).sum();
+            // What is under way is dropped, which asks its senders to come again; they get a moment to hear it.
+            routes.shutdown().await;
+            let _told = tokio::time::timeout(FAREWELL, all(&mut sources)).await;
+            if records > 0 {
+                tracing::error!(code = "shutdown_cut", records, "stopped before everything was finished");
+                anyhow::bail!("stopped with records under way: {records}; none of them was acknowledged");
+            }
+            tracing::info!("stopped at once, with nothing under way");
+            return failure.map_or(Ok(()), Err);
         }
         stop_admin.send_replace(true);
         while tasks.join_next().await.is_some() {}

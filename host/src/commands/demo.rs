@@ -35,7 +35,7 @@ pub(super) fn run(arguments: Demo) -> Result<Verdict, Failure> {
     let plan = Config::parse(CONFIGURATION, Format::Yaml, &variable)?.plan(&overrides, &variable)?;
     let plugins = load_all(&loader()?, &plan)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let service = Service::start(plan, plugins).await?;
         let address = service.address().context("the demo has a source that listens")?;
         let (stop, stop_now) = shutdown::signals()?;
@@ -48,8 +48,10 @@ pub(super) fn run(arguments: Demo) -> Result<Verdict, Failure> {
             pushes.await.context("push the examples")??;
         }
         served
-    })?;
-    Ok(Verdict::Good)
+    });
+    // A write that blocks, to a pipe that nobody reads or a disk that is gone, must not hold up the end.
+    runtime.shutdown_background();
+    served.map(|()| Verdict::Good).map_err(Failure::Runtime)
 }
 
 /// Where nobody asked for a certain address, any free port does.

@@ -19,10 +19,12 @@ pub(super) fn run(arguments: Serve) -> Result<Verdict, Failure> {
     plan.admin = arguments.admin_address.or(plan.admin);
     let plugins = load_all(&loader()?, &plan)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let service = Service::start(plan, plugins).await?;
         let (stop, stop_now) = shutdown::signals()?;
         service.run(stop, stop_now).await
-    })?;
-    Ok(Verdict::Good)
+    });
+    // A write that blocks, to a pipe that nobody reads or a disk that is gone, must not hold up the end.
+    runtime.shutdown_background();
+    served.map(|()| Verdict::Good).map_err(Failure::Runtime)
 }

@@ -169,7 +169,7 @@ fn is_transport_error(status: &tonic::Status) -> bool {
 /// The gRPC libraries have no code of their own for a message that is too large, only words.
 fn speaks_of_size(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    ["larger than max", "too large", "exceeds maximum", "exceeds the maximum", "message size"]
+    ["larger than max", "too large", "exceeds maximum", "exceeds the maximum", "message size", "size limit"]
         .iter()
         .any(|words| message.contains(words))
 }

@@ -87,7 +87,8 @@ impl Default for Settings {
             body_bytes_max: 1024 * 1024,
             body_records_max: 10_000,
             body_timeout: Duration::from_secs(10),
-            answer_timeout: Duration::from_secs(30),
+            // Senders are not known to wait for longer than five.
+            answer_timeout: Duration::from_secs(4),
         }
     }
 }

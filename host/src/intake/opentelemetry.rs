@@ -70,7 +70,7 @@ impl Default for Settings {
             body_bytes_max: 4 * 1024 * 1024,
             body_records_max: 10_000,
             body_timeout: Duration::from_secs(10),
-            answer_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(4),
         }
     }
 }

@@ -13,6 +13,15 @@ pub struct Capacity {
     pub bytes_max: u64,
 }
 
+impl Capacity {
+    /// An equal part of it, one of so many.
+    #[must_use]
+    pub fn part_of(self, parts: usize) -> Self {
+        let parts = parts.max(1) as u64;
+        Capacity { records_max: (self.records_max / parts).max(1), bytes_max: (self.bytes_max / parts).max(1) }
+    }
+}
+
 impl Default for Capacity {
     fn default() -> Self {
         Capacity { records_max: 16_384, bytes_max: 128 * 1024 * 1024 }
@@ -90,6 +99,14 @@ mod tests {
         assert_eq!((room.records(), room.bytes()), (1, 4));
         drop(first);
         assert_eq!((room.records(), room.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn parts_are_together_no_more_than_the_whole() {
+        let whole = Capacity { records_max: 10, bytes_max: 100 };
+        assert_eq!(whole.part_of(3), Capacity { records_max: 3, bytes_max: 33 });
+        assert_eq!(whole.part_of(0), whole);
+        assert_eq!(whole.part_of(1000), Capacity { records_max: 1, bytes_max: 1 });
     }
 
     #[test]

@@ -22,11 +22,17 @@ pub fn init_logs(format: LogFormat) {
 
 /// Starts logging, with everything from this level on unless `CALLSPAN_LOG` says otherwise.
 pub fn init_logs_above(format: LogFormat, level: &str) {
-    let filter = EnvFilter::try_from_env("CALLSPAN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let wanted = std::env::var("CALLSPAN_LOG").ok().filter(|wanted| !wanted.trim().is_empty());
+    let parsed = wanted.as_ref().map(EnvFilter::try_new);
+    let is_wrong = matches!(parsed, Some(Err(_)));
+    let filter = parsed.and_then(Result::ok).unwrap_or_else(|| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     // A second call finds the first one's logger in place, which is as good.
     let _started = match format {
         LogFormat::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
     };
+    if is_wrong {
+        tracing::warn!(used = level, "CALLSPAN_LOG is not a filter; expected a level such as debug, or target=level");
+    }
 }

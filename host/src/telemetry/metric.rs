@@ -7,8 +7,10 @@ pub const RECEIVING: (&str, &str) = ("stage", "receiving");
 
 // Of every component.
 
-pub const RECEIVED_EVENTS: Metric =
-    Metric { name: "component_received_events", brief: "Records, or traces, that the component took in." };
+pub const RECEIVED_EVENTS: Metric = Metric {
+    name: "component_received_events",
+    brief: "Records, or traces, that came in; a transform's once for each sink.",
+};
 /// By `error_code`, `error_type` and `stage`.
 pub const ERRORS: Metric = Metric { name: "component_errors", brief: "What went wrong, or was refused, by its code." };
 

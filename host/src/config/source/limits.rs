@@ -29,7 +29,7 @@ impl<const BODY_BYTES_MAX: u64> Default for Limits<BODY_BYTES_MAX> {
             body_bytes_max: Whole(BODY_BYTES_MAX),
             body_records_max: Whole(10_000),
             body_timeout_secs: Whole(10),
-            answer_timeout_secs: Whole(30),
+            answer_timeout_secs: Whole(4),
             connections_max: Whole(1024),
             idle_timeout_secs: Whole(60),
         }
