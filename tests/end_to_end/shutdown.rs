@@ -5,6 +5,7 @@ use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
@@ -77,6 +78,28 @@ fn at_the_limit_it_ends_and_nobody_is_told_that_all_is_well() {
     service.signal(Signal::TERM);
     assert_cut(&mut service, pushes, 3);
     drop(backend);
+}
+
+/// A write that blocks for ever, here to a pipe that nobody reads, cannot keep it alive either.
+#[test]
+fn a_sink_that_blocks_does_not_hold_up_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("every system has it");
+    assert!(made.success());
+    let mut service = Service::new()
+        .config(&format!(
+            "graceful_shutdown_limit_secs: 1
+sources: {{ tccc: {{ type: http_server, address: '127.0.0.1:0' }} }}
+sinks: {{ lines: {{ type: file, path: '{}' }} }}
+",
+            pipe.display()
+        ))
+        .start();
+    let waiting = push(&service, "waiting");
+    service.wait_for_metric(WAITING, &[], 1.0);
+    service.signal(Signal::TERM);
+    assert_cut(&mut service, vec![waiting], 1);
 }
 
 /// Somebody who sends a second signal does not want to wait for the limit, which is far away here.
@@ -173,7 +196,7 @@ fn delivered(backend: &Decoder) -> BTreeSet<String> {
     spans.filter_map(|span| span.attribute("tccc.session.id").as_str().map(str::to_owned)).collect()
 }
 
-/// It has ended before everything was finished.
+/// It has ended before everything was finished, and told everybody who waited.
 #[track_caller]
 fn assert_cut(service: &mut Service, pushes: Vec<JoinHandle<io::Result<Reply>>>, records: usize) {
     assert_eq!(service.wait().code(), Some(1));
@@ -182,7 +205,7 @@ fn assert_cut(service: &mut Service, pushes: Vec<JoinHandle<io::Result<Reply>>>,
     let line = log.lines().find(|line| line.contains(r#""code":"shutdown_cut""#));
     assert!(line.is_some_and(|line| line.contains(&format!(r#""records":{records}}}"#))), "{log}");
     for push in pushes {
-        let reply = answer(push);
-        assert!(!reply.as_ref().is_ok_and(|reply| reply.status == 200), "{reply:?}");
+        let reply = answer(push).expect("nobody is hung up on");
+        assert_eq!((reply.status, reply.code()), (503, 503), "{}", reply.body);
     }
 }
