@@ -163,6 +163,14 @@ fn the_timeout_is_that_of_the_variables() {
     }
 }
 
+/// Somebody who sets a standard variable counts on it: one that is not acted on is not passed over in silence.
+#[test]
+fn a_variable_that_is_not_supported_is_told() {
+    let mut service = Service::new().variable("OTEL_EXPORTER_OTLP_CERTIFICATE", "/s3cret/ca.pem").start();
+    service.wait_for_log("OTEL_EXPORTER_OTLP_CERTIFICATE");
+    assert!(!service.log().contains("s3cret") && !service.log().contains("CLIENT_KEY"), "{}", service.log());
+}
+
 /// What cannot be used stops the service before it starts, all of it at once and by the variable's name. The value is
 /// not shown: credentials end up in the wrong place easily.
 #[test]

@@ -8,6 +8,9 @@ use crate::{shutdown, telemetry};
 use anyhow::Context as _;
 use std::time::Duration;
 
+/// Standard variables that this version does not act on: somebody who sets one counts on it.
+const UNSUPPORTED_SUFFIXES: [&str; 4] = ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "INSECURE"];
+
 pub(super) fn run(arguments: Serve) -> Result<Verdict, Failure> {
     telemetry::init_logs(arguments.log.log_format);
     let config = read_config(arguments.mapping.config.as_deref())?;
@@ -15,6 +18,7 @@ pub(super) fn run(arguments: Serve) -> Result<Verdict, Failure> {
         graceful_shutdown_limit: arguments.graceful_shutdown_limit_secs.map(Duration::from_secs),
         ..arguments.mapping.overrides(arguments.address)
     };
+    warn_of_unsupported_variables();
     let mut plan = config.plan(&overrides, &variable)?;
     plan.admin = arguments.admin_address.or(plan.admin);
     let plugins = load_all(&loader()?, &plan)?;
@@ -27,4 +31,15 @@ pub(super) fn run(arguments: Serve) -> Result<Verdict, Failure> {
     // A write that blocks, to a pipe that nobody reads or a disk that is gone, must not hold up the end.
     runtime.shutdown_background();
     served.map(|()| Verdict::Good).map_err(Failure::Runtime)
+}
+
+fn warn_of_unsupported_variables() {
+    for suffix in UNSUPPORTED_SUFFIXES {
+        for prefix in ["OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"] {
+            let name = format!("{prefix}{suffix}");
+            if variable(&name).is_some_and(|value| !value.trim().is_empty()) {
+                tracing::warn!(variable = name, "the variable is set and this version does not act on it");
+            }
+        }
+    }
 }
