@@ -12,9 +12,9 @@
 //! Whoever appended the record still waits for the answer, so trying again is kept short: a sender that waits too long
 //! gives up on its own, and sends again what was perhaps delivered.
 //!
-//! A record that comes alone is delivered at once. While as many batches are under way as there are threads, the next
-//! one is made up when one of them is done, or is full, or has waited for a moment: so under load batches grow by
-//! themselves, and the price of a batch is divided among more records (what Nagle's algorithm does for small packets).
+//! A record that comes alone is delivered at once. While a batch is under way, the next one is made up when that is done,
+//! or when it is full, or has waited for a moment: so under load batches grow by themselves, and the price of a batch is
+//! divided among more records (what Nagle's algorithm does for small packets).
 
 mod reports;
 
@@ -95,7 +95,7 @@ pub async fn run(route: Route) {
     let shared = Arc::new(Shared { plugin, exporter, settings, reports });
     let mut under_way = JoinSet::new();
     while consumer.has_more().await {
-        if under_way.len() >= workers.threads() && consumer.waiting() < records_max {
+        if !under_way.is_empty() && consumer.waiting() < records_max {
             // It fails when time is up.
             let _one_is_done = timeout(linger, under_way.join_next()).await.map(note);
         }

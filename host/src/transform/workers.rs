@@ -14,7 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 pub struct Workers {
     jobs: mpsc::Sender<Job>,
     free: Arc<Semaphore>,
-    threads: usize,
 }
 
 /// A thread that is free and waits for its batch.
@@ -52,13 +51,7 @@ impl Workers {
             std::thread::Builder::new().name(format!("callspan-guest-{number}")).spawn(move || run(&receiver))
         };
         let handles = (0..threads).map(start).collect::<io::Result<Vec<_>>>()?;
-        Ok((Workers { jobs, free: Arc::new(Semaphore::new(threads)), threads }, WorkerThreads(handles)))
-    }
-
-    /// How many threads there are.
-    #[must_use]
-    pub fn threads(&self) -> usize {
-        self.threads
+        Ok((Workers { jobs, free: Arc::new(Semaphore::new(threads)) }, WorkerThreads(handles)))
     }
 
     /// Waits for a thread to be free. Whoever waits here before it makes up a batch gets a larger one the busier the
