@@ -30,8 +30,11 @@ impl Append for Queue {
         taken.push(body.clone());
         self.has_taken.notify_one();
         let knows_where = !body.contains("nowhere");
+        // Of what is wrong between the elements of an array.
+        let is_fault = ["", ",", "]"].contains(&body.as_str());
+        let column = if is_fault { 1 } else { 2 };
         let rejected = |class: &str| {
-            let place = if knows_where { " at line 1 column 2" } else { "" };
+            let place = if knows_where { format!(" at line 1 column {column}") } else { String::new() };
             let message = format!("the record is {class}{place}");
             Settlement::Rejected(Rejection {
                 class: class.to_owned(),
@@ -42,7 +45,7 @@ impl Append for Queue {
             })
         };
         Ok(match body {
-            body if body.contains("malformed") => Box::pin(ready(rejected("malformed"))),
+            body if is_fault || body.contains("malformed") => Box::pin(ready(rejected("malformed"))),
             body if body.contains("incomplete") => Box::pin(ready(rejected("incomplete"))),
             body if body.contains("later") => Box::pin(ready(Settlement::RetryAfter(Duration::from_secs(7)))),
             body if body.contains("never") => Box::pin(pending()),

@@ -2,7 +2,8 @@
 //! over many lines. Which of them it is, is told by the content.
 //!
 //! - A text that begins with `[` is an array, and each of its elements a record, whatever it is: the mapping refuses
-//!   what is no object.
+//!   what is no object. An array that lacks a comma or its end, or has a comma too many, may lack records too: where the
+//!   first such fault is, there is one more record, which is no JSON, and the records around it are found all the same.
 //! - Else the first line decides. If it is a whole JSON value, or broken before its end, every line is a record, and a
 //!   broken line costs no other.
 //! - If the first line only ends too early, it begins a document over many lines, which ends where its brackets close.
@@ -39,7 +40,8 @@ pub struct Found {
     pub line: u64,
     /// Where on that line it begins, in bytes, counted from 1.
     pub column: u64,
-    /// The record without the blanks around it, or `None` if it is larger than the limit.
+    /// The record without the blanks around it, or `None` if it is larger than the limit. Of a fault between the
+    /// elements of an array it is the byte that should not stand there, or empty where something is missing.
     pub body: Option<Bytes>,
 }
 
@@ -55,9 +57,35 @@ pub struct Records<R> {
 enum State {
     Start,
     BetweenTexts,
-    InArray,
+    InArray(Array),
     InLines,
     Ended,
+}
+
+/// Where in an array the reading is, between its elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Array {
+    behind: Behind,
+    /// Whether a fault was found. One is enough to refuse the array, so an array of nothing but commas is one record.
+    is_faulty: bool,
+}
+
+/// What comes before the next byte that is not blank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behind {
+    Bracket,
+    Element,
+    Comma,
+}
+
+/// What the next byte means for an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Element,
+    Comma,
+    End,
+    /// The stream ends before the array does.
+    Cut,
 }
 
 /// What was gathered of a value.
@@ -77,9 +105,13 @@ impl<R: BufRead> Records<R> {
 
     fn find(&mut self) -> io::Result<Option<Found>> {
         loop {
-            self.input.skip_blank(self.state == State::InArray)?;
+            self.input.skip_blank()?;
             let place = self.input.place();
             let body = match (self.state, self.input.peek()?) {
+                (State::InArray(array), next) => match self.in_array(array, next)? {
+                    None => continue,
+                    Some(body) => body,
+                },
                 (_, None) => return Ok(None),
                 (State::Start, _) => {
                     self.input.skip_byte_order_mark()?;
@@ -88,16 +120,10 @@ impl<R: BufRead> Records<R> {
                 }
                 (State::BetweenTexts, Some(b'[')) => {
                     self.input.consume(1);
-                    self.state = State::InArray;
-                    continue;
-                }
-                (State::InArray, Some(b']')) => {
-                    self.input.consume(1);
-                    self.state = State::BetweenTexts;
+                    self.state = State::InArray(Array { behind: Behind::Bracket, is_faulty: false });
                     continue;
                 }
                 (State::BetweenTexts, Some(_)) => self.text(place)?,
-                (State::InArray, Some(_)) => self.element()?,
                 (State::InLines | State::Ended, Some(_)) => self.line()?,
             };
             let index = self.index;
@@ -105,6 +131,41 @@ impl<R: BufRead> Records<R> {
             let body = body.map(|body| Bytes::copy_from_slice(trimmed(&body)));
             return Ok(Some(Found { index, line: place.line, column: place.column, body }));
         }
+    }
+
+    /// Goes one step on in an array; `None` if nothing was found on it.
+    fn in_array(&mut self, array: Array, next: Option<u8>) -> io::Result<Option<Option<Vec<u8>>>> {
+        let step = Step::at(next);
+        if array.is_faulty || step.may_follow(array.behind) {
+            return self.step(array, step);
+        }
+        let wrong = match step {
+            Step::Element | Step::Cut => Vec::new(),
+            Step::Comma | Step::End => Vec::from_iter(next),
+        };
+        // An element is still to be read behind the comma that it lacks.
+        if step == Step::Element {
+            self.state = State::InArray(Array { behind: Behind::Comma, is_faulty: true });
+        } else {
+            self.step(Array { is_faulty: true, ..array }, step)?;
+        }
+        Ok(Some((wrong.len() <= self.record_bytes_max).then_some(wrong)))
+    }
+
+    fn step(&mut self, array: Array, step: Step) -> io::Result<Option<Option<Vec<u8>>>> {
+        match step {
+            Step::Element => return self.element(array).map(Some),
+            Step::Comma => {
+                self.input.consume(1);
+                self.state = State::InArray(Array { behind: Behind::Comma, ..array });
+            }
+            Step::End => {
+                self.input.consume(1);
+                self.state = State::BetweenTexts;
+            }
+            Step::Cut => self.state = State::BetweenTexts,
+        }
+        Ok(None)
     }
 
     /// The line at hand with its line break, or `None` if it is too large.
@@ -128,10 +189,18 @@ impl<R: BufRead> Records<R> {
         self.record_bytes_max.saturating_add(b"\r\n".len())
     }
 
-    fn element(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn element(&mut self, array: Array) -> io::Result<Option<Vec<u8>>> {
+        self.state = State::InArray(Array { behind: Behind::Element, ..array });
         let mut element = Structure::element();
         match self.gather(&mut element)? {
-            Gathered::Whole(body) | Gathered::Unended(body) => Ok(Some(body)),
+            Gathered::Whole(body) => Ok(Some(body)),
+            Gathered::Unended(body) => {
+                if !is_json(&body) {
+                    // That the array is cut is told by the element that is.
+                    self.state = State::BetweenTexts;
+                }
+                Ok(Some(body))
+            }
             Gathered::TooLarge(_) => self.skip(&mut element),
         }
     }
@@ -204,6 +273,26 @@ impl<R: BufRead> Records<R> {
             if has_ended || is_end {
                 return Ok(None);
             }
+        }
+    }
+}
+
+impl Step {
+    fn at(next: Option<u8>) -> Self {
+        match next {
+            Some(b',') => Self::Comma,
+            Some(b']') => Self::End,
+            Some(_) => Self::Element,
+            None => Self::Cut,
+        }
+    }
+
+    fn may_follow(self, behind: Behind) -> bool {
+        match self {
+            Self::Element => behind != Behind::Element,
+            Self::Comma => behind == Behind::Element,
+            Self::End => behind != Behind::Comma,
+            Self::Cut => false,
         }
     }
 }

@@ -83,6 +83,32 @@ async fn a_place_is_one_in_the_inflated_body() {
     assert_eq!((&answer.verdicts()[0]["line"], &answer.verdicts()[0]["column"]), (&json!(1), &json!(15)));
 }
 
+/// A sender that was answered with 200 would forget the records that may be missing.
+#[tokio::test]
+async fn an_array_that_is_broken_between_its_records_is_refused_and_the_records_are_stored() {
+    let cases = [
+        ("[{\"a\":1},\n", 1, (2, 1)),
+        ("[{\"a\":1}", 1, (1, 9)),
+        ("[{\"a\":1} {\"a\":1}]", 2, (1, 10)),
+        ("[{\"a\":1},\n ,{\"a\":1}]", 2, (2, 2)),
+        ("[{\"a\":1},]", 1, (1, 10)),
+        ("[,]", 0, (1, 2)),
+    ];
+    for (body, stored, (line, column)) in cases {
+        let service = Service::start().await;
+        let answer = service.post(body).await;
+        assert!(answer.is_error(400, "records_refused", ""), "{answer:?}");
+        let verdicts = answer.verdicts();
+        assert_eq!(
+            (&verdicts[0]["code"], &verdicts[0]["line"], &verdicts[0]["column"], verdicts.get(1)),
+            (&json!("malformed_code"), &json!(line), &json!(column), None),
+            "{body:?}"
+        );
+        assert_eq!(service.taken().iter().filter(|taken| *taken == "{\"a\":1}").count(), stored, "{body:?}");
+        assert_eq!(service.settled("acknowledged"), stored as u64, "{body:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_stored_now_is_asked_for_again() {
     let service = Service::start().await;

@@ -103,11 +103,10 @@ impl<R: BufRead> Input<R> {
         Ok(())
     }
 
-    /// Skips blanks, and commas too where they only part one record from the next.
-    pub(super) fn skip_blank(&mut self, commas_too: bool) -> io::Result<()> {
+    pub(super) fn skip_blank(&mut self) -> io::Result<()> {
         loop {
             let chunk = self.chunk()?;
-            let blank = chunk.iter().take_while(|byte| BLANK.contains(byte) || commas_too && **byte == b',').count();
+            let blank = chunk.iter().take_while(|byte| BLANK.contains(byte)).count();
             let is_all = blank == chunk.len();
             let is_end = chunk.is_empty();
             self.consume(blank);

@@ -85,7 +85,7 @@ fn the_vendors_broken_sample_is_one_record() {
 #[test]
 fn each_element_of_an_array_is_a_record() {
     assert_eq!(
-        records(r#" [ {"a":[1,"]"]} , 2, "x,y" ,null,[3],] "#),
+        records(r#" [ {"a":[1,"]"]} , 2, "x,y" ,null,[3]] "#),
         [r#"{"a":[1,"]"]}"#, "2", "\"x,y\"", "null", "[3]"]
     );
     assert_eq!(
@@ -97,9 +97,38 @@ fn each_element_of_an_array_is_a_record() {
 #[test]
 fn a_broken_element_costs_as_little_as_can_be() {
     assert_eq!(records(r#"[{"a":[1},{"b":2}]"#), [r#"{"a":[1}"#, r#"{"b":2}"#]);
-    assert_eq!(records(r#"[{"a":1}{"b":2}]"#), [r#"{"a":1}"#, r#"{"b":2}"#]);
     assert_eq!(records(r#"[{"a":1},{"b":"#), [r#"{"a":1}"#, r#"{"b":"#]);
     assert_eq!(records("[{\"a\":\"x},\n{\"b\":2}]"), ["{\"a\":\"x},\n{\"b\":2}"]);
+}
+
+/// Records may be missing where the fault is, so it is one more, which the mapping refuses.
+#[test]
+fn a_fault_between_the_elements_of_an_array_is_a_record_that_is_not_json() {
+    let a = r#"{"a":1}"#;
+    let check = |text: &str, expected: &[(u64, u64, &str)]| {
+        let found = found(text.as_bytes(), NO_LIMIT).into_iter();
+        let found: Vec<_> = found.map(|found| (found.line, found.column, text_of(found.body))).collect();
+        let found: Vec<_> = found.iter().map(|(line, column, body)| (*line, *column, body.as_str())).collect();
+        assert_eq!(found, expected, "{text:?}");
+    };
+    check("[{\"a\":1},\n", &[(1, 2, a), (2, 1, "")]);
+    check("[{\"a\":1}", &[(1, 2, a), (1, 9, "")]);
+    check("[", &[(1, 2, "")]);
+    check("[1 ", &[(1, 2, "1"), (1, 4, "")]);
+    check("[{\"a\":1} {\"a\":1}]", &[(1, 2, a), (1, 10, ""), (1, 10, a)]);
+    check("[{\"a\":1},,{\"a\":1}]", &[(1, 2, a), (1, 10, ","), (1, 11, a)]);
+    check("[{\"a\":1},\n]", &[(1, 2, a), (2, 1, "]")]);
+    check("[,]", &[(1, 2, ",")]);
+    check("[ , {\"a\":1}]\n{\"a\":1}", &[(1, 3, ","), (1, 5, a), (2, 1, a)]);
+    check("[1}]", &[(1, 2, "1}")]);
+    check("[{\"a\":1}]]", &[(1, 2, a), (1, 10, "]")]);
+}
+
+#[test]
+fn an_array_of_many_faults_tells_the_first() {
+    assert_eq!(records(format!("[{}]", ",".repeat(1_000))), [","]);
+    assert_eq!(records(format!("[{}", "{}".repeat(3))), ["{}", "", "{}", "{}"]);
+    assert_eq!(records("[,][,]"), [",", ","]);
 }
 
 #[test]
@@ -133,7 +162,8 @@ fn a_record_that_is_too_large_is_passed_over() {
     let (fits, large) = (r#"{"a":12}"#, r#"{"a":123}"#);
     let limit = fits.len();
     for (open, between, close) in [("", "\n", ""), ("", "\r\n", "\r\n"), ("[", ",", "]"), ("[", "\n,\n", "\n]")] {
-        let text = [fits, large, fits, &large.repeat(50), fits].join(between);
+        let many = vec![large; 50].join(if open.is_empty() { "" } else { "," });
+        let text = [fits, large, fits, &many, fits].join(between);
         let mut expected = vec![fits, "too large", fits];
         // In an array each object counts by itself, on a line all of them together.
         expected.extend(vec!["too large"; if open.is_empty() { 1 } else { 50 }]);
@@ -243,6 +273,10 @@ fn objects() -> impl Strategy<Value = Vec<serde_json::Value>> {
     prop::collection::vec(object, 0..8)
 }
 
+fn holds_broken(text: &[u8]) -> bool {
+    found(text, NO_LIMIT).into_iter().any(|found| !is_json(&found.body.expect("no limit")))
+}
+
 /// Of which texts are made that are nearly JSON.
 const TOKENS: &[&[u8]] = &[
     b"{",
@@ -284,6 +318,30 @@ proptest! {
         prop_assert_eq!(records(format!("[{}]", compact.join(","))), compact);
         let read: Vec<serde_json::Value> = records(format!("{:#}", serde_json::Value::from(elements.clone()))).iter().map(|text| serde_json::from_str(text).expect("JSON")).collect();
         prop_assert_eq!(read, elements);
+    }
+
+    #[test]
+    fn an_array_that_is_cut_holds_a_record_that_is_not_json(objects in objects(), cut in any::<prop::sample::Index>(), is_pretty in any::<bool>()) {
+        let array = serde_json::Value::from(objects);
+        let text = if is_pretty { format!("{array:#}") } else { array.to_string() };
+        let length = 1 + cut.index(text.len() - 1);
+        prop_assert!(holds_broken(&text.as_bytes()[..length]));
+    }
+
+    #[test]
+    fn an_array_with_a_fault_holds_a_record_that_is_not_json(tokens in prop::collection::vec(prop::sample::select(TOKENS), 0..24)) {
+        let text = [b"[".as_slice(), &tokens.concat(), b"]"].concat();
+        let is_sound = serde_json::Deserializer::from_slice(&text).into_iter::<IgnoredAny>().all(|text| text.is_ok());
+        prop_assert!(is_sound || holds_broken(&text), "{:?}", String::from_utf8_lossy(&text));
+    }
+
+    #[test]
+    fn an_array_with_commas_amiss_holds_a_record_that_is_not_json(parts in prop::collection::vec(prop::sample::select(&["{}", "{\"a\":[1,{}]}", ",", " ", "\n"][..]), 0..24), is_closed in any::<bool>()) {
+        let text = format!("[{}{}", parts.concat(), if is_closed { "]" } else { "" });
+        prop_assert_eq!(!is_json(text.as_bytes()), holds_broken(text.as_bytes()), "{:?}", text);
+        let objects: Vec<_> = parts.into_iter().filter(|part| part.starts_with('{')).collect();
+        let found: Vec<_> = records(&text).into_iter().filter(|body| is_json(body.as_bytes())).collect();
+        prop_assert_eq!(found, objects);
     }
 
     #[test]
