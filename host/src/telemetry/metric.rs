@@ -31,7 +31,7 @@ pub const REQUEST_DURATION: Metric =
 pub const OTHER_ACTIONS: Metric =
     Metric { name: "other_actions", brief: "Pushes of recordings and voicemails, answered and not stored." };
 pub const UNKNOWN_ACTIONS: Metric =
-    Metric { name: "unknown_actions", brief: "Pushes of an unknown action, answered and not stored." };
+    Metric { name: "unknown_actions", brief: "Pushes of an unknown action, stored all the same." };
 pub const UNKNOWN_VERSIONS: Metric =
     Metric { name: "unknown_versions", brief: "Pushes of another version than 1, stored all the same." };
 pub const FILES_OPEN: Metric = Metric { name: "files_open", brief: "Files that are followed." };

@@ -11,7 +11,7 @@ pub struct Counters {
     pub(super) answered_ok: Counter,
     /// Requests for `action=record` and `action=voicemail`, which are answered and not stored.
     pub(super) other_actions: Counter,
-    /// Requests for an action that nobody has heard of, answered and not stored.
+    /// Requests for an action that nobody has heard of, stored all the same.
     pub(super) unknown_actions: Counter,
     /// Requests with another version than 1, stored all the same.
     pub(super) unknown_versions: Counter,

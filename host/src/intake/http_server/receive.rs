@@ -35,6 +35,7 @@ enum Action {
     CallRecord,
     /// Known, but nothing that becomes a trace.
     Other,
+    /// May well be a call record: the mapping tells, not the query.
     Unknown,
 }
 
@@ -79,19 +80,18 @@ impl<Q: Append> Intake<Q> {
         let (head, body) = request.into_parts();
         let (settings, counters) = (&self.settings, &self.counters);
         self.check(&head)?;
-        let foreign = match Action::of(&head.uri) {
-            Action::CallRecord => None,
-            Action::Other => Some(&counters.other_actions),
-            Action::Unknown => Some(&counters.unknown_actions),
-        };
+        let action = Action::of(&head.uri);
         let body = body::read(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await;
-        if let Some(counter) = foreign {
+        if matches!(action, Action::Other) {
             // It was read so that the connection can go on; what is in it does not matter.
-            counter.add(1);
+            counters.other_actions.add(1);
             return Ok(Vec::new());
         }
         let Arrived { body, received_bytes } = body?;
         counters.source.received_bytes.add(received_bytes as u64);
+        if matches!(action, Action::Unknown) {
+            counters.unknown_actions.add(1);
+        }
         if parameter(&head.uri, "version").is_some_and(|version| version != "1") {
             counters.unknown_versions.add(1);
         }

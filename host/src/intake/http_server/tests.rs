@@ -155,14 +155,15 @@ async fn a_queue_that_says_nothing_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
-async fn only_call_records_are_stored_and_other_actions_are_counted() {
+async fn what_is_known_to_be_no_call_record_is_not_stored_and_what_is_unknown_is() {
     let service = Service::start().await;
     for (query, stored) in [
         ("", true),
         ("?action=cdr&version=2", true),
         ("?action=record", false),
         ("?action=voicemail", false),
-        ("?action=other", false),
+        ("?action=other", true),
+        ("?action=", true),
     ] {
         let answer =
             Answer::to(service.request(Method::POST, &format!("/{query}")).body(format!("{{\"q\":\"{query}\"}}")))
@@ -176,8 +177,10 @@ async fn only_call_records_are_stored_and_other_actions_are_counted() {
             service.count(metric::UNKNOWN_ACTIONS),
             service.count(metric::UNKNOWN_VERSIONS)
         ),
-        (2, 1, 1)
+        (2, 2, 1)
     );
+    let answer = Answer::to(service.request(Method::POST, "/?action=other").body("{malformed")).await;
+    assert!(answer.is_error(400, "records_refused", "malformed"), "{answer:?}");
 }
 
 #[tokio::test]
