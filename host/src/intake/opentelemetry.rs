@@ -23,7 +23,7 @@
 //! | the queue has no room | `RESOURCE_EXHAUSTED`, `RetryInfo` | 429, `Retry-After` |
 //! | nothing can be stored for now, or it takes too long | `UNAVAILABLE`, `RetryInfo` | 503, `Retry-After` |
 //! | more log records, or more records in them, than the limit | `INVALID_ARGUMENT` | 413 |
-//! | the request is too large | `OUT_OF_RANGE` | 413 |
+//! | the request is too large, inflated or not | `RESOURCE_EXHAUSTED` without `RetryInfo` | 413 |
 //! | the request cannot be read | `INVALID_ARGUMENT` or `INTERNAL` | 400 |
 //! | it takes too long to arrive | `DEADLINE_EXCEEDED` | 408 |
 //!

@@ -54,10 +54,16 @@ pub(super) async fn watch<Q: Append>(
     let begun = Instant::now();
     let patience = intake.settings.body_timeout.saturating_add(intake.settings.answer_timeout);
     let response = tokio::time::timeout(patience, next.run(request)).await;
-    let response =
+    let mut response =
         response.unwrap_or_else(|_| Status::deadline_exceeded("the request took too long to arrive").into_http());
-    // Success is told in a trailer, everything else in a header.
-    let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+    let mut code = told(&response);
+    // So the framework refuses a message that is too large. OTLP has it sent again, and so for ever; not so what is
+    // exhausted and says not when to come again.
+    if code == Code::OutOfRange {
+        let limit = intake.settings.body_bytes_max;
+        code = Code::ResourceExhausted;
+        response = Status::new(code, format!("the request is larger than {limit} bytes")).into_http();
+    }
     let name = name(code);
     intake.counters.requests(&name).add(1);
     intake.counters.answered_after(begun.elapsed());
@@ -66,6 +72,11 @@ pub(super) async fn watch<Q: Append>(
         warn!(code = name, status = i32::from(code), source = intake.name, "request refused");
     }
     response
+}
+
+/// Success is told in a trailer, everything else in a header.
+fn told(response: &Response<Body>) -> Code {
+    Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
 }
 
 /// The name of a code as the specification spells it, in lower case: `resource_exhausted`.

@@ -249,9 +249,14 @@ async fn a_request_is_limited_in_bytes_and_records() {
     let settings = Settings { body_bytes_max: 200, body_records_max: 2, ..Settings::default() };
     let service = Service::start_with(Queue::default(), settings).await;
     let large = of_texts([&"x".repeat(200)]);
-    assert_eq!(service.call(large.clone()).await.expect_err("too large").code(), Code::OutOfRange);
     let mut compressing = service.client().await.send_compressed(CompressionEncoding::Gzip);
-    assert!(compressing.export(large.clone()).await.is_err());
+    // Without details, and so without a time to come again, it is not sent again.
+    for status in [service.call(large.clone()).await.err(), compressing.export(large.clone()).await.err()] {
+        let status = status.expect("too large");
+        assert_eq!((status.code(), status.details()), (Code::ResourceExhausted, b"".as_slice()), "{status}");
+        assert!(status.message().contains("200 bytes"), "{status}");
+    }
+    assert_eq!((service.requests("resource_exhausted"), service.requests("out_of_range")), (2, 0));
     assert_eq!(service.post(PROTOBUF, large.encode_to_vec()).await.status().as_u16(), 413);
     for many in [of_texts(["{}", "{}", "{}"]), of_texts(["{}\n{}\n{}"]), of_texts(["{}", "[1,2]"])] {
         assert_eq!(service.call(many.clone()).await.expect_err("too many").code(), Code::InvalidArgument);
