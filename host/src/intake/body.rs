@@ -1,7 +1,11 @@
-//! The body of a request: read and inflated, both within the limit.
+//! The body of a request: read and inflated, both within the limit; or drained, where the request is refused anyway.
+//!
+//! A server that closes a connection while the client is still sending resets it, and the client, which often reads only
+//! once it has sent all, never sees the answer. So a body that is refused is read to its end and thrown away, if that
+//! end is near.
 
 use axum::body::{Bytes, HttpBody};
-use axum::http::header::CONTENT_ENCODING;
+use axum::http::header::{CONTENT_ENCODING, EXPECT};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::BytesMut;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
@@ -13,6 +17,11 @@ use std::time::Duration;
 
 /// The encodings that are known, as a header lists them.
 pub(super) const ENCODINGS: &str = "gzip, deflate, identity";
+
+/// How much of a body is drained.
+const DRAINED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// How long it is drained.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +76,39 @@ pub(super) struct Arrived {
     pub(super) received_bytes: usize,
 }
 
-/// Reads a body of at most `bytes_max`, before and after it is inflated.
+/// Reads a body of at most `bytes_max`, before and after it is inflated. One that is refused for what it is, is drained.
 pub(super) async fn read(
+    headers: &HeaderMap,
+    mut body: impl HttpBody<Data = Bytes> + Unpin,
+    bytes_max: usize,
+    timeout: Duration,
+) -> Result<Arrived, BodyError> {
+    let arrived = arrive(headers, &mut body, bytes_max, timeout).await;
+    // Whoever was too slow is not waited for any longer.
+    if let Err(BodyError::UnknownEncoding | BodyError::TooLarge { .. }) = arrived {
+        drain(headers, body).await;
+    }
+    arrived
+}
+
+/// Reads what is left of a body and throws it away, so that its sender comes to read the answer. Not so if the sender
+/// waits to be told to go on, or has announced more than would be read.
+pub(super) async fn drain(headers: &HeaderMap, mut body: impl HttpBody<Data = Bytes> + Unpin) {
+    if headers.contains_key(EXPECT) || body.size_hint().lower() > DRAINED_BYTES_MAX {
+        return;
+    }
+    let rest = async {
+        let mut room = DRAINED_BYTES_MAX;
+        while let Ok(Some(data)) = next_data(&mut body).await {
+            let Some(left) = room.checked_sub(data.len() as u64) else { return };
+            room = left;
+        }
+    };
+    // What comes of it does not matter: the answer is given in any case.
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
+}
+
+async fn arrive(
     headers: &HeaderMap,
     body: impl HttpBody<Data = Bytes> + Unpin,
     bytes_max: usize,

@@ -79,7 +79,10 @@ impl<Q: Append> Intake<Q> {
     async fn records(&self, request: Request<Incoming>) -> Result<Vec<Found>, Refusal> {
         let (head, body) = request.into_parts();
         let (settings, counters) = (&self.settings, &self.counters);
-        self.check(&head)?;
+        if let Err(refusal) = self.check(&head) {
+            body::drain(&head.headers, body).await;
+            return Err(refusal);
+        }
         let action = Action::of(&head.uri);
         let body = body::read(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await;
         if matches!(action, Action::Other) {

@@ -9,6 +9,7 @@ use crate::intake::store::whole_seconds;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::request::Parts;
 use axum::http::{Method, Response, StatusCode};
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -73,13 +74,13 @@ impl<Q: Append> Intake<Q> {
         encoding: Option<Encoding>,
     ) -> Result<Option<ExportLogsPartialSuccess>, Refusal> {
         let (head, body) = request.into_parts();
-        if head.uri.path() != PATH {
-            return Err(Refusal::OtherPath);
-        }
-        if head.method != Method::POST {
-            return Err(Refusal::OtherMethod);
-        }
-        let encoding = encoding.ok_or(Refusal::OtherContentType)?;
+        let encoding = match check(&head, encoding) {
+            Ok(encoding) => encoding,
+            Err(refusal) => {
+                body::drain(&head.headers, body).await;
+                return Err(refusal);
+            }
+        };
         let settings = &self.settings;
         let body = body::read(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await?;
         let Arrived { body, received_bytes } = body;
@@ -95,6 +96,17 @@ impl<Q: Append> Intake<Q> {
         response.headers_mut().extend(refusal.header());
         response
     }
+}
+
+/// Whether a request is for us, before its body is read.
+fn check(head: &Parts, encoding: Option<Encoding>) -> Result<Encoding, Refusal> {
+    if head.uri.path() != PATH {
+        return Err(Refusal::OtherPath);
+    }
+    if head.method != Method::POST {
+        return Err(Refusal::OtherMethod);
+    }
+    encoding.ok_or(Refusal::OtherContentType)
 }
 
 impl Encoding {

@@ -3,7 +3,8 @@
 use super::service::{Answer, OK, Service};
 use crate::connections::ConnectionLimits;
 use crate::intake::double::Queue;
-use crate::intake::http_server::Settings;
+use crate::intake::http_server::{Credentials, Settings};
+use crate::secret::Secret;
 use crate::telemetry::metric;
 use axum::http::Method;
 use reqwest::Client;
@@ -21,6 +22,50 @@ async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
     let mut answer = String::new();
     sender.read_to_string(&mut answer).await.expect("an answer, then the end");
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("took too long"), "{answer}");
+}
+
+/// Many a client reads only once it has sent all.
+#[tokio::test]
+async fn a_sender_that_sends_all_before_it_reads_gets_its_refusal() {
+    const BODY_BYTES: usize = 3_000_000;
+    let auth = Some(Credentials { username: "a".to_owned(), password: Secret::new("b") });
+    let settings = Settings { path: "/calls".to_owned(), auth, ..Settings::default() };
+    let service = Service::start_with(Queue::default(), settings, ConnectionLimits::default()).await;
+    let body = "x".repeat(BODY_BYTES);
+    let announced = (format!("content-length: {BODY_BYTES}"), body.clone());
+    let in_chunks = ("transfer-encoding: chunked".to_owned(), format!("{BODY_BYTES:x}\r\n{body}\r\n0\r\n\r\n"));
+    let admitted = "authorization: Basic YTpi";
+    for (header, body) in [announced, in_chunks] {
+        for (status, request, authorization) in [
+            (413, "POST /calls", admitted),
+            (404, "POST /", admitted),
+            (405, "PUT /calls", admitted),
+            (401, "POST /calls", "x: y"),
+        ] {
+            let mut sender = TcpStream::connect(service.address).await.expect("a connection");
+            let head =
+                format!("{request} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{authorization}\r\n{header}\r\n\r\n");
+            sender.write_all(head.as_bytes()).await.expect("sent");
+            sender.write_all(body.as_bytes()).await.expect("sent to its end");
+            let mut answer = String::new();
+            sender.read_to_string(&mut answer).await.expect("an answer, then the end");
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request} {header}: {answer}");
+        }
+    }
+}
+
+/// Nor is it asked to send what is not going to be read.
+#[tokio::test]
+async fn a_refusal_does_not_wait_for_a_body_that_does_not_come() {
+    let service = Service::start().await;
+    for (length, header) in [(3_000_000, "expect: 100-continue"), (3_000_000, "x: y"), (1_000_000_000, "x: y")] {
+        let mut sender = TcpStream::connect(service.address).await.expect("a connection");
+        let head = format!("POST / HTTP/1.1\r\nhost: a\r\n{header}\r\ncontent-length: {length}\r\n\r\n");
+        sender.write_all(head.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        sender.read_to_string(&mut answer).await.expect("an answer, then the end");
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{length} {header}: {answer}");
+    }
 }
 
 #[tokio::test]
