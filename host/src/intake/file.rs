@@ -15,9 +15,12 @@
 //! - A file that was cut off, or written anew in place, begins again at its start.
 //! - A last line without its line break waits for the rest.
 //!
+//! What is read of all files and not settled has a limit in records and bytes; the files take turns at it.
+//!
 //! Files stay open while they match, so there may be as many as the process may open; what cannot be opened is tried
 //! again at every look. What a copytruncate cuts off before it was read is lost, as with every reader.
 
+mod budget;
 mod checkpoints;
 mod followed;
 mod follower;

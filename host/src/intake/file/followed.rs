@@ -2,7 +2,7 @@
 
 use super::ReadFrom;
 use super::checkpoints::{Checkpoint, FileId, Head};
-use super::lines::{Line, Lines};
+use super::lines::{Line, Lines, Room};
 use super::window::Window;
 use std::fs;
 use std::io;
@@ -66,9 +66,9 @@ impl Followed {
         Ok((id, Self { path, window, is_listed: true, file, lines, head, length: u64::MAX, read_at }))
     }
 
-    /// The next lines, each with its number in the window, as many as there is room for.
-    pub(super) fn read(&mut self, line_bytes_max: usize) -> io::Result<Vec<(u64, Line)>> {
-        let Some(room) = self.window.room() else { return Ok(Vec::new()) };
+    /// The next lines, each with its number in the window, as many as there is room for, here and among all files.
+    pub(super) fn read(&mut self, room: Room, line_bytes_max: usize) -> io::Result<Vec<(u64, Line)>> {
+        let Some(room) = self.window.room().map(|own| own.min(room)) else { return Ok(Vec::new()) };
         let length = self.file.metadata()?.len();
         if length == self.length && self.lines.is_at_end() {
             return Ok(Vec::new());

@@ -1,5 +1,6 @@
 //! All files that are followed: finds them, reads them, and remembers how far they are settled. It blocks.
 
+use super::budget::Budget;
 use super::checkpoints::{Checkpoints, FileId};
 use super::followed::{Farewell, Followed};
 use super::lines::Content;
@@ -17,6 +18,10 @@ pub(super) struct Follower {
     settings: Settings,
     exclude: Vec<Pattern>,
     files: BTreeMap<FileId, Followed>,
+    /// What is read of all of them and not settled.
+    budget: Budget,
+    /// Where to go on reading: for the files from this one on, there was no room the last time.
+    next: Option<FileId>,
     checkpoints: Checkpoints,
     /// Those of which it was said that they cannot be read: it is said once.
     unreadable: BTreeSet<PathBuf>,
@@ -26,8 +31,15 @@ pub(super) struct Follower {
     too_long_errors: Counter,
 }
 
-/// By which a record is known again: its file, and its number there.
-pub(super) type Mark = (FileId, u64);
+/// By which a record is known again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) file: FileId,
+    /// Its number there.
+    number: u64,
+    /// How much of the budget it has, even if its file has forgotten it.
+    bytes: usize,
+}
 
 impl Follower {
     /// # Errors
@@ -44,6 +56,8 @@ impl Follower {
             settings,
             exclude,
             files: BTreeMap::new(),
+            budget: Budget::default(),
+            next: None,
             checkpoints,
             unreadable: BTreeSet::new(),
             has_looked: false,
@@ -82,11 +96,17 @@ impl Follower {
         self.files_open.set(self.files.len() as u64);
     }
 
-    /// Adds the next lines of every file whose window has room.
+    /// Adds the next lines of the files whose windows have room, one file after the other, as long as there is room for
+    /// all. The next time it begins where it ended.
     pub(super) fn read(&mut self, records: &mut VecDeque<(Mark, Record)>) {
         let mut failed = Vec::new();
-        for (id, file) in &mut self.files {
-            let lines = match file.read(self.settings.line_bytes_max) {
+        for id in self.turns() {
+            let Some(room) = self.budget.room() else {
+                self.next = Some(id);
+                break;
+            };
+            let Some(file) = self.files.get_mut(&id) else { continue };
+            let lines = match file.read(room, self.settings.line_bytes_max) {
                 Ok(lines) => lines,
                 Err(error) => {
                     failed.push((file.path.clone(), error));
@@ -96,7 +116,9 @@ impl Follower {
             for (number, line) in lines {
                 match line.content {
                     Content::Record(body) => {
-                        records.push_back(((*id, number), Record { body, metadata: Vec::new() }));
+                        let mark = Mark { file: id, number, bytes: body.len() };
+                        self.budget.take(mark.bytes);
+                        records.push_back((mark, Record { body, metadata: Vec::new() }));
                     }
                     Content::Blank => {}
                     Content::TooLong => {
@@ -114,13 +136,14 @@ impl Follower {
 
     /// Whether reading again would give more, without a file having grown.
     pub(super) fn has_more(&self) -> bool {
-        self.files.values().any(Followed::has_more)
+        self.budget.room().is_some() && self.files.values().any(Followed::has_more)
     }
 
     /// A record is done with, and its file's position may pass it.
-    pub(super) fn settle(&mut self, (id, number): Mark, rejection: Option<&Rejection>) {
-        let Some(file) = self.files.get_mut(&id) else { return };
-        let offset = file.window.settle(number);
+    pub(super) fn settle(&mut self, mark: Mark, rejection: Option<&Rejection>) {
+        self.budget.give_back(mark.bytes);
+        let Some(file) = self.files.get_mut(&mark.file) else { return };
+        let offset = file.window.settle(mark.number);
         if let Some(rejection) = rejection {
             let (path, class, code) = (file.path.display(), &rejection.class, &rejection.code);
             tracing::warn!(%path, offset, class, code, "record refused");
@@ -134,6 +157,13 @@ impl Follower {
             self.checkpoints.set(*id, position, head, &file.path);
         }
         self.checkpoints.save()
+    }
+
+    /// In which order files are read now.
+    fn turns(&self) -> Vec<FileId> {
+        let (later, sooner): (Vec<_>, Vec<_>) =
+            self.files.keys().partition(|id| self.next.is_none_or(|next| **id >= next));
+        [later, sooner].concat()
     }
 
     /// All that match, each once.

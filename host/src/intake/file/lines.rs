@@ -35,6 +35,13 @@ pub(super) struct Room {
     pub(super) bytes: usize,
 }
 
+impl Room {
+    /// What there is in both.
+    pub(super) fn min(self, other: Self) -> Self {
+        Self { records: self.records.min(other.records), bytes: self.bytes.min(other.bytes) }
+    }
+}
+
 /// How far a file was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lines {

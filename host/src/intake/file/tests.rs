@@ -1,8 +1,11 @@
 //! The file source against files that change, and a queue that settles on cue.
 
+use super::follower::Mark;
 use super::*;
 use crate::intake::stage::{Cue, Stage};
+use crate::record::Record;
 use crate::telemetry::metric;
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use tempfile::TempDir;
@@ -63,6 +66,11 @@ impl Scene {
         Running { task: tokio::spawn(run(self.settings.clone(), queue, component, shutdown)), stop }
     }
 
+    /// What reads, without what it feeds.
+    fn follower(&self) -> Follower {
+        Follower::new(self.settings.clone(), &Component::default()).expect("settings in order")
+    }
+
     /// Runs until so many records are settled.
     async fn run_until_settled(&self, stage: &Arc<Stage>, count: usize) -> Vec<String> {
         let running = self.start(stage);
@@ -70,6 +78,13 @@ impl Scene {
         running.stop().await;
         stage.appended()
     }
+}
+
+/// What is read by one call.
+fn read(follower: &mut Follower) -> VecDeque<(Mark, Record)> {
+    let mut records = VecDeque::new();
+    follower.read(&mut records);
+    records
 }
 
 impl Running {
@@ -345,4 +360,41 @@ async fn a_long_file_is_read_whole_and_each_line_settled_once() {
     seen.dedup();
     assert_eq!(seen.join("\n") + "\n", lines);
     assert_eq!(stage.settled(), 5000);
+}
+
+/// Each could fill its own window, and all of them no more than the budget.
+#[tokio::test]
+async fn all_files_together_have_a_limit_and_take_turns_at_it() {
+    let scene = Scene::new();
+    for name in 0..20 {
+        scene.append(&format!("{name}.log"), "line\n".repeat(2000));
+    }
+    let mut follower = scene.follower();
+    follower.look();
+    let mut seen = BTreeSet::new();
+    for _ in 0..5 {
+        let records = read(&mut follower);
+        assert!((1..=budget::RECORDS_MAX).contains(&records.len()));
+        assert!(read(&mut follower).is_empty() && !follower.has_more());
+        for (mark, _) in records {
+            seen.insert(mark.file);
+            follower.settle(mark, None);
+        }
+        assert!(follower.has_more());
+    }
+    assert_eq!(seen.len(), 20);
+}
+
+#[tokio::test]
+async fn what_was_forgotten_with_a_file_that_was_cut_off_still_counts_until_it_is_settled() {
+    let scene = Scene::new();
+    scene.append("a.log", "line\n".repeat(300));
+    let mut follower = scene.follower();
+    follower.look();
+    let mut under_way = read(&mut follower).len();
+    for length in (1..100).rev() {
+        fs::write(scene.path("a.log"), format!("{}\n", "x".repeat(length)).repeat(260)).expect("written");
+        under_way += read(&mut follower).len();
+    }
+    assert!(under_way <= budget::RECORDS_MAX, "{under_way}");
 }
