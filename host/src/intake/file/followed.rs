@@ -4,11 +4,11 @@ use super::ReadFrom;
 use super::checkpoints::{Checkpoint, FileId, Head};
 use super::lines::{Line, Lines, Room};
 use super::window::Window;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A file that was renamed may still be written to by whoever has it open. After so long without a new line it is let
 /// go; its position stays remembered.
@@ -23,9 +23,17 @@ pub(super) struct Followed {
     file: fs::File,
     lines: Lines,
     head: Head,
-    /// The file's length when it was last read.
-    length: u64,
+    /// What the file was like when it was last read.
+    version: Option<Version>,
     read_at: Instant,
+}
+
+/// What tells a file that has something new from one that has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version {
+    length: u64,
+    /// Not every file system knows it.
+    modified: Option<SystemTime>,
 }
 
 /// Whether a file that is listed no more can be let go.
@@ -35,6 +43,12 @@ pub(super) enum Farewell {
     /// It has another name now, and may come back under it.
     Renamed,
     Deleted,
+}
+
+impl Version {
+    fn of(metadata: &Metadata) -> Self {
+        Self { length: metadata.len(), modified: metadata.modified().ok() }
+    }
 }
 
 impl Followed {
@@ -63,25 +77,25 @@ impl Followed {
         let head = Head::of(&file, position)?;
         let (lines, window) = (Lines::from(position), Window::from(position));
         let (path, read_at) = (path.to_owned(), Instant::now());
-        Ok((id, Self { path, window, is_listed: true, file, lines, head, length: u64::MAX, read_at }))
+        Ok((id, Self { path, window, is_listed: true, file, lines, head, version: None, read_at }))
     }
 
     /// The next lines, each with its number in the window, as many as there is room for, here and among all files.
     pub(super) fn read(&mut self, room: Room, line_bytes_max: usize) -> io::Result<Vec<(u64, Line)>> {
         let Some(room) = self.window.room().map(|own| own.min(room)) else { return Ok(Vec::new()) };
-        let length = self.file.metadata()?.len();
-        if length == self.length && self.lines.is_at_end() {
+        let version = Version::of(&self.file.metadata()?);
+        if self.version == Some(version) && self.lines.is_at_end() {
             return Ok(Vec::new());
         }
-        if length < self.lines.position() || !self.head.is_of(&self.file)? {
-            tracing::warn!(path = %self.path.display(), "file was cut off, beginning at its start again");
+        if version.length < self.lines.position() || !self.head.is_of(&self.file)? {
+            tracing::warn!(path = %self.path.display(), "file was cut off or written anew, beginning at its start again");
             self.lines = Lines::default();
             self.window.restart();
             self.head = Head::of(&self.file, 0)?;
         }
         let lines = self.lines.read(&self.file, room, line_bytes_max)?;
         // It may have grown since; then it is looked at again.
-        self.length = length;
+        self.version = Some(version);
         if !lines.is_empty() {
             self.read_at = Instant::now();
         }
@@ -107,7 +121,7 @@ impl Followed {
             return Farewell::NotYet;
         }
         let Ok(metadata) = self.file.metadata() else { return Farewell::Renamed };
-        let is_done = self.lines.is_at_end() && self.length == metadata.len() && self.window.is_empty();
+        let is_done = self.lines.is_at_end() && self.version == Some(Version::of(&metadata)) && self.window.is_empty();
         match metadata.nlink() {
             _ if !is_done => Farewell::NotYet,
             0 => Farewell::Deleted,

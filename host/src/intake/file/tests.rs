@@ -8,6 +8,7 @@ use crate::telemetry::metric;
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::time::SystemTime;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -85,6 +86,10 @@ fn read(follower: &mut Follower) -> VecDeque<(Mark, Record)> {
     let mut records = VecDeque::new();
     follower.read(&mut records);
     records
+}
+
+fn bodies(records: &VecDeque<(Mark, Record)>) -> Vec<String> {
+    records.iter().map(|(_, record)| String::from_utf8_lossy(&record.body).into_owned()).collect()
 }
 
 impl Running {
@@ -397,4 +402,21 @@ async fn what_was_forgotten_with_a_file_that_was_cut_off_still_counts_until_it_i
         under_way += read(&mut follower).len();
     }
     assert!(under_way <= budget::RECORDS_MAX, "{under_way}");
+}
+
+#[tokio::test]
+async fn a_file_that_was_written_anew_at_the_same_length_begins_again() {
+    let scene = Scene::new();
+    scene.append("a.log", "one\n");
+    let mut follower = scene.follower();
+    follower.look();
+    assert_eq!(bodies(&read(&mut follower)), ["one"]);
+    fs::write(scene.path("a.log"), "two\n").expect("written");
+    let file = OpenOptions::new().write(true).open(scene.path("a.log")).expect("opened");
+    // However coarse the clock of the file system is.
+    file.set_modified(SystemTime::now() + Duration::from_secs(10)).expect("set");
+    assert_eq!(bodies(&read(&mut follower)), ["two"]);
+    // Another time alone makes no other file.
+    file.set_modified(SystemTime::now() + Duration::from_secs(20)).expect("set");
+    assert!(read(&mut follower).is_empty());
 }
