@@ -17,8 +17,11 @@
 //!
 //! What is read of all files and not settled has a limit in records and bytes; the files take turns at it.
 //!
-//! Files stay open while they match, so there may be as many as the process may open; what cannot be opened is tried
-//! again at every look. What a copytruncate cuts off before it was read is lost, as with every reader.
+//! A limited number of files is open at a time. If there are more, one that was read to its end and has nothing under
+//! way is closed for another, and opened again when it has changed; those that have something to read take turns. A
+//! file that is deleted, or renamed so that it matches no more, while it is closed and has something to read, loses it,
+//! which is logged. What cannot be opened is tried again at every look. What a copytruncate cuts off before it was read
+//! is lost, as with every reader.
 
 mod budget;
 mod checkpoints;

@@ -34,7 +34,7 @@ pub const UNKNOWN_ACTIONS: Metric =
     Metric { name: "unknown_actions", brief: "Pushes of an unknown action, stored all the same." };
 pub const UNKNOWN_VERSIONS: Metric =
     Metric { name: "unknown_versions", brief: "Pushes of another version than 1, stored all the same." };
-pub const FILES_OPEN: Metric = Metric { name: "files_open", brief: "Files that are followed." };
+pub const FILES_OPEN: Metric = Metric { name: "files_open", brief: "Files that are followed and open." };
 
 // Of the queue.
 

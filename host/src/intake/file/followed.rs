@@ -1,4 +1,5 @@
-//! One file that is followed: it stays open, so that it is read to its end whatever becomes of its name.
+//! One file that is followed: while it is open, it is read to its end whatever becomes of its name. If others need the
+//! room, it is closed between two readings, and everything but the handle stays.
 
 use super::ReadFrom;
 use super::checkpoints::{Checkpoint, FileId, Head};
@@ -20,12 +21,23 @@ pub(super) struct Followed {
     pub(super) window: Window,
     /// Whether the last look at the folders found it.
     pub(super) is_listed: bool,
-    file: fs::File,
+    /// Whether it is closed and has something to read.
+    pub(super) is_waiting: bool,
+    file: Option<fs::File>,
+    turn: Turn,
     lines: Lines,
     head: Head,
     /// What the file was like when it was last read.
     version: Option<Version>,
     read_at: Instant,
+}
+
+/// Whether a file was read since it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Due,
+    Taken,
+    Failed,
 }
 
 /// What tells a file that has something new from one that has not.
@@ -58,12 +70,7 @@ impl Followed {
         read_from: ReadFrom,
         known: impl Fn(FileId) -> Option<Checkpoint>,
     ) -> io::Result<(FileId, Self)> {
-        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
+        let (file, metadata) = open(path)?;
         let id = FileId::of(&metadata);
         let position = match (known(id), read_from) {
             (Some(known), _) if metadata.len() >= known.position && known.head.is_of(&file)? => known.position,
@@ -77,37 +84,86 @@ impl Followed {
         let head = Head::of(&file, position)?;
         let (lines, window) = (Lines::from(position), Window::from(position));
         let (path, read_at) = (path.to_owned(), Instant::now());
-        Ok((id, Self { path, window, is_listed: true, file, lines, head, version: None, read_at }))
+        let (file, turn) = (Some(file), Turn::Due);
+        let (is_listed, is_waiting) = (true, false);
+        Ok((id, Self { path, window, is_listed, is_waiting, file, turn, lines, head, version: None, read_at }))
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Whether it would lose nothing if it were closed: it had its turn, and nothing is under way. One that is listed
+    /// no more could not be opened again.
+    pub(super) fn may_close(&self) -> bool {
+        self.is_open() && self.is_listed && self.turn != Turn::Due && self.window.is_empty()
+    }
+
+    /// The least is closed first: the one that was quiet for longest, and last of all one whose last line is not
+    /// complete.
+    pub(super) fn worth(&self) -> (bool, Instant) {
+        (self.has_rest(), self.read_at)
+    }
+
+    /// Gives up the handle. Says whether the file has more to read already.
+    pub(super) fn close(&mut self) -> bool {
+        let metadata = self.file.take().and_then(|file| file.metadata().ok());
+        self.turn != Turn::Failed && metadata.is_some_and(|metadata| self.is_behind(&metadata))
+    }
+
+    /// Opens it again, unless its name is another's by now.
+    pub(super) fn reopen(&mut self, id: FileId) -> io::Result<()> {
+        let (file, metadata) = open(&self.path)?;
+        if FileId::of(&metadata) != id {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        (self.file, self.turn) = (Some(file), Turn::Due);
+        Ok(())
+    }
+
+    /// Whether it was not read to its end, or has changed since.
+    pub(super) fn is_behind(&self, metadata: &Metadata) -> bool {
+        !self.lines.is_at_end() || self.version != Some(Version::of(metadata))
+    }
+
+    /// Whether it is to read no more for now, so that it can be closed for others once what is under way is settled.
+    /// What is listed no more is read to its end.
+    pub(super) fn makes_way(&self) -> bool {
+        self.is_listed && self.turn != Turn::Due && !self.window.is_empty()
     }
 
     /// The next lines, each with its number in the window, as many as there is room for, here and among all files.
     pub(super) fn read(&mut self, room: Room, line_bytes_max: usize) -> io::Result<Vec<(u64, Line)>> {
         let Some(room) = self.window.room().map(|own| own.min(room)) else { return Ok(Vec::new()) };
-        let version = Version::of(&self.file.metadata()?);
+        let Some(file) = &self.file else { return Ok(Vec::new()) };
+        self.turn = Turn::Failed;
+        let version = Version::of(&file.metadata()?);
         if self.version == Some(version) && self.lines.is_at_end() {
+            self.turn = Turn::Taken;
             return Ok(Vec::new());
         }
-        if version.length < self.lines.position() || !self.head.is_of(&self.file)? {
+        if version.length < self.lines.position() || !self.head.is_of(file)? {
             tracing::warn!(path = %self.path.display(), "file was cut off or written anew, beginning at its start again");
             self.lines = Lines::default();
             self.window.restart();
-            self.head = Head::of(&self.file, 0)?;
+            self.head = Head::of(file, 0)?;
         }
-        let lines = self.lines.read(&self.file, room, line_bytes_max)?;
+        let lines = self.lines.read(file, room, line_bytes_max)?;
         // It may have grown since; then it is looked at again.
         self.version = Some(version);
         if !lines.is_empty() {
             self.read_at = Instant::now();
         }
         if !self.head.is_full() {
-            self.head = Head::of(&self.file, self.lines.position())?;
+            self.head = Head::of(file, self.lines.position())?;
         }
+        self.turn = Turn::Taken;
         Ok(lines.into_iter().map(|line| (self.window.push(&line), line)).collect())
     }
 
     /// Whether there are lines that wait for room.
     pub(super) fn has_more(&self) -> bool {
-        !self.lines.is_at_end() && self.window.room().is_some()
+        self.is_open() && !self.lines.is_at_end() && self.window.room().is_some()
     }
 
     /// What is to be remembered of it.
@@ -115,20 +171,37 @@ impl Followed {
         (self.window.settled_to(), &self.head)
     }
 
-    /// What a network file system has lost is as good as renamed.
-    pub(super) fn farewell(&self) -> Farewell {
+    /// What a network file system has lost is as good as renamed, and so is what was closed. If others wait to be
+    /// opened, a renamed file is not waited for.
+    pub(super) fn farewell(&self, others_wait: bool) -> Farewell {
         if self.is_listed {
             return Farewell::NotYet;
         }
-        let Ok(metadata) = self.file.metadata() else { return Farewell::Renamed };
+        let Some(Ok(metadata)) = self.file.as_ref().map(fs::File::metadata) else { return Farewell::Renamed };
         let is_done = self.lines.is_at_end() && self.version == Some(Version::of(&metadata)) && self.window.is_empty();
         match metadata.nlink() {
             _ if !is_done => Farewell::NotYet,
             0 => Farewell::Deleted,
-            _ if self.read_at.elapsed() >= QUIET_FOR => Farewell::Renamed,
+            _ if others_wait || self.read_at.elapsed() >= QUIET_FOR => Farewell::Renamed,
             _ => Farewell::NotYet,
         }
     }
+
+    /// Whether the last line is not complete.
+    fn has_rest(&self) -> bool {
+        self.version.is_some_and(|version| version.length > self.lines.position())
+    }
+}
+
+/// Without waiting for the other end of a pipe.
+fn open(path: &Path) -> io::Result<(fs::File, Metadata)> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    Ok((file, metadata))
 }
 
 /// The beginning of the last line, if that is not complete yet, or else the end.

@@ -9,15 +9,23 @@ use crate::record::{Record, Rejection};
 use crate::telemetry::metric::{ERRORS, FILES_OPEN, RECEIVING};
 use crate::telemetry::{Component, Counter, Gauge};
 use glob::Pattern;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Files of one source that may be open at a time.
+pub(super) const FILES_OPEN_MAX: usize = 256;
+
 pub(super) struct Follower {
     settings: Settings,
     exclude: Vec<Pattern>,
     files: BTreeMap<FileId, Followed>,
+    /// Those of them that are open.
+    open: BTreeSet<FileId>,
+    /// Those of them that are to be opened, in their order; some may be gone since.
+    waiting: VecDeque<FileId>,
     /// What is read of all of them and not settled.
     budget: Budget,
     /// Where to go on reading: for the files from this one on, there was no room the last time.
@@ -56,6 +64,8 @@ impl Follower {
             settings,
             exclude,
             files: BTreeMap::new(),
+            open: BTreeSet::new(),
+            waiting: VecDeque::new(),
             budget: Budget::default(),
             next: None,
             checkpoints,
@@ -83,29 +93,54 @@ impl Follower {
             self.checkpoints.forget_old();
             self.has_looked = true;
         }
-        let checkpoints = &mut self.checkpoints;
+        let (checkpoints, open, others_wait) = (&mut self.checkpoints, &mut self.open, !self.waiting.is_empty());
         self.files.retain(|id, file| {
-            match file.farewell() {
+            match file.farewell(others_wait) {
                 Farewell::NotYet => return true,
-                Farewell::Renamed => {}
+                Farewell::Renamed => {
+                    let (position, head) = file.checkpoint();
+                    checkpoints.set(*id, position, head, &file.path);
+                }
                 Farewell::Deleted => checkpoints.forget(*id),
             }
-            tracing::info!(path = %file.path.display(), "file has ended");
+            open.remove(id);
+            if file.is_waiting {
+                tracing::warn!(path = %file.path.display(), "file is gone before it was read to its end");
+            } else {
+                tracing::info!(path = %file.path.display(), "file has ended");
+            }
             false
         });
-        self.files_open.set(self.files.len() as u64);
+        self.files_open.set(self.open.len() as u64);
     }
 
     /// Adds the next lines of the files whose windows have room, one file after the other, as long as there is room for
     /// all. The next time it begins where it ended.
     pub(super) fn read(&mut self, records: &mut VecDeque<(Mark, Record)>) {
+        let mut waiting = self.waiting.len();
+        loop {
+            let opened = self.open_waiting();
+            self.read_open(records);
+            // Files may have been opened that had nothing to read, and give their place to others.
+            waiting = waiting.saturating_sub(opened);
+            if waiting == 0 || self.budget.room().is_none() || !self.may_open_waiting() {
+                break;
+            }
+        }
+        self.files_open.set(self.open.len() as u64);
+    }
+
+    fn read_open(&mut self, records: &mut VecDeque<(Mark, Record)>) {
         let mut failed = Vec::new();
+        let others_wait = !self.waiting.is_empty();
         for id in self.turns() {
             let Some(room) = self.budget.room() else {
                 self.next = Some(id);
                 break;
             };
-            let Some(file) = self.files.get_mut(&id) else { continue };
+            let Some(file) = self.files.get_mut(&id).filter(|file| !(others_wait && file.makes_way())) else {
+                continue;
+            };
             let lines = match file.read(room, self.settings.line_bytes_max) {
                 Ok(lines) => lines,
                 Err(error) => {
@@ -136,7 +171,10 @@ impl Follower {
 
     /// Whether reading again would give more, without a file having grown.
     pub(super) fn has_more(&self) -> bool {
-        self.budget.room().is_some() && self.files.values().any(Followed::has_more)
+        let others_wait = !self.waiting.is_empty();
+        let mut open = self.open.iter().filter_map(|id| self.files.get(id));
+        let has_more = open.any(|file| file.has_more() && !(others_wait && file.makes_way()));
+        self.budget.room().is_some() && (has_more || self.may_open_waiting())
     }
 
     /// A record is done with, and its file's position may pass it.
@@ -159,10 +197,67 @@ impl Follower {
         self.checkpoints.save()
     }
 
+    /// Whether there is a file to open, and a place for it.
+    fn may_open_waiting(&self) -> bool {
+        let may_close = || self.open.iter().filter_map(|id| self.files.get(id)).any(Followed::may_close);
+        !self.waiting.is_empty() && (self.open.len() < FILES_OPEN_MAX || may_close())
+    }
+
+    /// Opens files that have something to read, if need be in the place of such as can be closed. Says of how many it
+    /// was tried.
+    fn open_waiting(&mut self) -> usize {
+        let count = self.waiting.len();
+        if count == 0 {
+            return 0;
+        }
+        let open = self.open.iter().filter_map(|id| Some((*id, self.files.get(id)?)));
+        let mut closable: Vec<_> =
+            open.filter(|(_, file)| file.may_close()).map(|(id, file)| (file.worth(), id)).collect();
+        closable.sort_unstable();
+        let mut closable = closable.into_iter().map(|(_, id)| id);
+        for tried in 0..count {
+            if self.open.len() >= FILES_OPEN_MAX {
+                let Some(id) = closable.next() else { return tried };
+                self.close(id);
+            }
+            if let Some(id) = self.waiting.pop_front() {
+                self.reopen(id);
+            }
+        }
+        count
+    }
+
+    fn close(&mut self, id: FileId) {
+        self.open.remove(&id);
+        if let Some(file) = self.files.get_mut(&id)
+            && file.close()
+        {
+            file.is_waiting = true;
+            self.waiting.push_back(id);
+        }
+    }
+
+    fn reopen(&mut self, id: FileId) {
+        let Some(file) = self.files.get_mut(&id).filter(|file| file.is_waiting) else { return };
+        file.is_waiting = false;
+        match file.reopen(id) {
+            Ok(()) => {
+                self.unreadable.remove(&file.path);
+                self.open.insert(id);
+            }
+            // It was deleted or renamed; the next look will tell.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let path = file.path.clone();
+                self.complain(&path, &error);
+            }
+        }
+    }
+
     /// In which order files are read now.
     fn turns(&self) -> Vec<FileId> {
         let (later, sooner): (Vec<_>, Vec<_>) =
-            self.files.keys().partition(|id| self.next.is_none_or(|next| **id >= next));
+            self.open.iter().partition(|id| self.next.is_none_or(|next| **id >= next));
         [later, sooner].concat()
     }
 
@@ -194,13 +289,23 @@ impl Follower {
                 file.is_listed = true;
                 path.clone_into(&mut file.path);
             }
+            if !file.is_open() && !file.is_waiting && file.is_behind(&metadata) {
+                file.is_waiting = true;
+                self.waiting.push_back(FileId::of(&metadata));
+            }
             return Ok(());
         }
         // What appears later is new from its first line on.
         let read_from = if self.has_looked { ReadFrom::Beginning } else { self.settings.read_from };
         let (id, file) = Followed::open(path, read_from, |id| self.checkpoints.get(id).cloned())?;
         tracing::info!(path = %path.display(), position = file.checkpoint().0, "following file");
-        self.files.entry(id).or_insert(file);
+        if let Entry::Vacant(place) = self.files.entry(id) {
+            place.insert(file);
+            self.open.insert(id);
+        }
+        if self.open.len() > FILES_OPEN_MAX {
+            self.close(id);
+        }
         self.unreadable.remove(path);
         Ok(())
     }
