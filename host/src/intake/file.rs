@@ -13,7 +13,8 @@
 //! - A renamed file is the same file: it is read to its end, and not once more under its new name.
 //! - A deleted file is read to its end and forgotten.
 //! - A file that was cut off, or written anew in place, begins again at its start.
-//! - A last line without its line break waits for the rest.
+//! - A last line without its line break waits for the rest. When the file has ended, renamed or deleted, it is taken
+//!   as it is.
 //!
 //! What is read of all files and not settled has a limit in records and bytes; the files take turns at it.
 //!

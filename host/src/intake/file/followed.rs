@@ -24,6 +24,8 @@ pub(super) struct Followed {
     /// Whether it is closed and has something to read.
     pub(super) is_waiting: bool,
     file: Option<fs::File>,
+    /// Whether nothing will follow the last line, so that it is taken without its line break.
+    takes_rest: bool,
     turn: Turn,
     lines: Lines,
     head: Head,
@@ -85,8 +87,8 @@ impl Followed {
         let (lines, window) = (Lines::from(position), Window::from(position));
         let (path, read_at) = (path.to_owned(), Instant::now());
         let (file, turn) = (Some(file), Turn::Due);
-        let (is_listed, is_waiting) = (true, false);
-        Ok((id, Self { path, window, is_listed, is_waiting, file, turn, lines, head, version: None, read_at }))
+        let (is_listed, is_waiting, takes_rest, version) = (true, false, false, None);
+        Ok((id, Self { path, window, is_listed, is_waiting, file, takes_rest, turn, lines, head, version, read_at }))
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -138,7 +140,7 @@ impl Followed {
         let Some(file) = &self.file else { return Ok(Vec::new()) };
         self.turn = Turn::Failed;
         let version = Version::of(&file.metadata()?);
-        if self.version == Some(version) && self.lines.is_at_end() {
+        if self.version == Some(version) && self.lines.is_at_end() && !self.takes_rest {
             self.turn = Turn::Taken;
             return Ok(Vec::new());
         }
@@ -148,12 +150,16 @@ impl Followed {
             self.window.restart();
             self.head = Head::of(file, 0)?;
         }
-        let lines = self.lines.read(file, room, line_bytes_max)?;
-        // It may have grown since; then it is looked at again.
-        self.version = Some(version);
-        if !lines.is_empty() {
+        let mut lines = self.lines.read(file, room, line_bytes_max)?;
+        if self.takes_rest && lines.is_empty() && self.lines.is_at_end() {
+            lines.extend(self.lines.rest(file, line_bytes_max)?);
+            self.takes_rest = false;
+        }
+        if !lines.is_empty() || self.version != Some(version) {
             self.read_at = Instant::now();
         }
+        // It may have grown since; then it is looked at again.
+        self.version = Some(version);
         if !self.head.is_full() {
             self.head = Head::of(file, self.lines.position())?;
         }
@@ -172,24 +178,31 @@ impl Followed {
     }
 
     /// What a network file system has lost is as good as renamed, and so is what was closed. If others wait to be
-    /// opened, a renamed file is not waited for.
-    pub(super) fn farewell(&self, others_wait: bool) -> Farewell {
+    /// opened, a renamed file is not waited for, unless its last line is not complete. Such a line is to be read first.
+    pub(super) fn farewell(&mut self, others_wait: bool) -> Farewell {
         if self.is_listed {
+            self.takes_rest = false;
             return Farewell::NotYet;
         }
         let Some(Ok(metadata)) = self.file.as_ref().map(fs::File::metadata) else { return Farewell::Renamed };
         let is_done = self.lines.is_at_end() && self.version == Some(Version::of(&metadata)) && self.window.is_empty();
-        match metadata.nlink() {
+        let is_quiet = self.read_at.elapsed() >= QUIET_FOR;
+        let farewell = match metadata.nlink() {
             _ if !is_done => Farewell::NotYet,
             0 => Farewell::Deleted,
-            _ if others_wait || self.read_at.elapsed() >= QUIET_FOR => Farewell::Renamed,
+            _ if is_quiet || others_wait && !self.has_rest() => Farewell::Renamed,
             _ => Farewell::NotYet,
+        };
+        if farewell != Farewell::NotYet && self.has_rest() {
+            self.takes_rest = true;
+            return Farewell::NotYet;
         }
+        farewell
     }
 
     /// Whether the last line is not complete.
     fn has_rest(&self) -> bool {
-        self.version.is_some_and(|version| version.length > self.lines.position())
+        self.version.is_some_and(|version| self.lines.has_rest(version.length))
     }
 }
 

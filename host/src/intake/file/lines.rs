@@ -101,6 +101,36 @@ impl Lines {
         Ok(lines)
     }
 
+    /// What is behind the last line break, taken as a line, if nothing will follow it.
+    ///
+    /// To be called at the end of the file.
+    pub(super) fn rest(&mut self, file: &fs::File, line_bytes_max: usize) -> io::Result<Option<Line>> {
+        let mut rest = Vec::new();
+        loop {
+            let length = rest.len();
+            if !self.read_ahead(file, &mut rest)? {
+                break;
+            }
+            // It was appended to since, and is to be read as ever.
+            if rest.get(length..).is_some_and(|chunk| chunk.contains(&b'\n')) {
+                self.is_at_end = false;
+                return Ok(None);
+            }
+            if rest.len() > line_bytes_max.saturating_add(1 + BYTE_ORDER_MARK.len()) || self.long_line.is_some() {
+                self.long_line.get_or_insert(self.position);
+                self.position += rest.len() as u64;
+                rest.clear();
+            }
+        }
+        let is_there = !rest.is_empty() || self.long_line.is_some();
+        Ok(is_there.then(|| self.line(&rest, line_bytes_max)))
+    }
+
+    /// Whether the position is within a line that is not complete yet.
+    pub(super) fn has_rest(&self, length: u64) -> bool {
+        length > self.position || self.long_line.is_some()
+    }
+
     fn read_ahead(&self, file: &fs::File, ahead: &mut Vec<u8>) -> io::Result<bool> {
         let length = ahead.len();
         ahead.resize(length + CHUNK_BYTES, 0);

@@ -520,3 +520,35 @@ async fn what_is_passed_over_at_the_start_is_passed_over_in_closed_files_too() {
     }
     assert_eq!(seen, vec!["new"; files]);
 }
+
+#[tokio::test]
+async fn the_last_line_of_a_deleted_file_needs_no_line_break() {
+    let scene = Scene::new();
+    let long = "x".repeat(LINE_BYTES_MAX + 1);
+    for (name, text) in [("a.log", "one\ntwo"), ("b.log", "three\n  "), ("c.log", "four\n"), ("d.log", &long)] {
+        scene.append(name, text);
+    }
+    let mut follower = scene.follower();
+    follower.look();
+    let mut records = read(&mut follower);
+    let mut seen = bodies(&records);
+    records.drain(..).for_each(|(mark, _)| follower.settle(mark, None));
+    for name in ["a.log", "b.log", "c.log", "d.log"] {
+        fs::remove_file(scene.path(name)).expect("removed");
+    }
+    follower.look();
+    records = read(&mut follower);
+    seen.extend(bodies(&records));
+    seen.sort();
+    assert_eq!(seen, ["four", "one", "three", "two"]);
+    // The file stays until its last line is settled.
+    follower.look();
+    follower.save().expect("saved");
+    let saved = || fs::read_to_string(&scene.settings.checkpoints).expect("saved");
+    assert!(saved().contains("a.log") && !saved().contains("b.log") && !saved().contains("d.log"));
+    records.drain(..).for_each(|(mark, _)| follower.settle(mark, None));
+    assert!(read(&mut follower).is_empty());
+    follower.look();
+    follower.save().expect("saved");
+    assert_eq!(saved(), r#"{"version":1,"files":[]}"#);
+}
