@@ -27,6 +27,8 @@ const VERSION: u32 = 1;
 const HEAD_BYTES_MAX: usize = 256;
 /// Files that were not seen for so long are forgotten.
 const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Files that are remembered; of those that are not followed any more, the ones seen last.
+const ENTRIES_MAX: usize = 10_000;
 
 /// What tells one file from another while both exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -167,6 +169,24 @@ impl Checkpoints {
         self.is_changed |= self.entries.len() < count;
     }
 
+    /// Forgets the files that were seen longest ago, if there are too many; none that is followed.
+    pub(super) fn forget_surplus(&mut self, is_followed: impl Fn(FileId) -> bool) {
+        self.forget_beyond(ENTRIES_MAX, is_followed);
+    }
+
+    fn forget_beyond(&mut self, entries_max: usize, is_followed: impl Fn(FileId) -> bool) {
+        let surplus = self.entries.len().saturating_sub(entries_max);
+        if surplus == 0 {
+            return;
+        }
+        let left = self.entries.values().filter(|entry| !is_followed(entry.id));
+        let mut left: Vec<_> = left.map(|entry| (entry.seen, entry.id)).collect();
+        left.sort_unstable();
+        for (_, id) in left.into_iter().take(surplus) {
+            self.forget(id);
+        }
+    }
+
     /// Writes them, if there is anything new.
     ///
     /// # Errors
@@ -255,5 +275,35 @@ mod tests {
         }
         checkpoints.forget_old();
         assert!(checkpoints.get(old).is_none() && checkpoints.get(new).is_some());
+    }
+
+    #[test]
+    fn of_too_many_files_those_seen_longest_ago_are_forgotten_but_none_that_is_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut checkpoints = Checkpoints::open(folder.path().join("files.json"), false).expect("there are none");
+        let head = Head { head_bytes: 0, head_sha256: String::new() };
+        for inode in 0..10 {
+            let id = FileId { device: 1, inode };
+            checkpoints.set(id, 1, &head, Path::new("log"));
+            if let Some(entry) = checkpoints.entries.get_mut(&id) {
+                entry.seen -= inode * 60;
+            }
+        }
+        checkpoints.save().expect("written");
+        let is_followed = |id: FileId| id.inode == 9;
+        let left = |checkpoints: &Checkpoints| checkpoints.entries.keys().map(|id| id.inode).collect::<Vec<_>>();
+        checkpoints.forget_beyond(10, is_followed);
+        assert_eq!((left(&checkpoints).len(), checkpoints.is_changed), (10, false));
+        checkpoints.forget_beyond(4, is_followed);
+        assert_eq!((left(&checkpoints), checkpoints.is_changed), (vec![0, 1, 2, 9], true));
+        checkpoints.forget_beyond(0, is_followed);
+        assert_eq!(left(&checkpoints), [9]);
+    }
+
+    impl Checkpoints {
+        /// Makes all entries so old that they are not kept.
+        pub(in crate::intake::file) fn age(&mut self) {
+            self.entries.values_mut().for_each(|entry| entry.seen -= KEPT_FOR.as_secs() + 60);
+        }
     }
 }

@@ -14,9 +14,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Files of one source that may be open at a time.
 pub(super) const FILES_OPEN_MAX: usize = 256;
+/// How often positions of files that were not seen for long are forgotten.
+const FORGET_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 pub(super) struct Follower {
     settings: Settings,
@@ -34,6 +37,8 @@ pub(super) struct Follower {
     /// Those of which it was said that they cannot be read: it is said once.
     unreadable: BTreeSet<PathBuf>,
     has_looked: bool,
+    /// Looks until checkpoints are searched for old ones again.
+    looks_until_forgetting: u128,
     files_open: Gauge,
     unreadable_errors: Counter,
     too_long_errors: Counter,
@@ -71,6 +76,7 @@ impl Follower {
             checkpoints,
             unreadable: BTreeSet::new(),
             has_looked: false,
+            looks_until_forgetting: 0,
             files_open: component.gauge(FILES_OPEN, &[]),
             unreadable_errors: errors("file_unreadable", "reader_failed"),
             too_long_errors: errors("line_too_long", "condition_failed"),
@@ -89,10 +95,7 @@ impl Follower {
                 Err(error) => self.complain(path, &error),
             }
         }
-        if !self.has_looked {
-            self.checkpoints.forget_old();
-            self.has_looked = true;
-        }
+        self.has_looked = true;
         let (checkpoints, open, others_wait) = (&mut self.checkpoints, &mut self.open, !self.waiting.is_empty());
         self.files.retain(|id, file| {
             match file.farewell(others_wait) {
@@ -111,6 +114,12 @@ impl Follower {
             }
             false
         });
+        // Not before what is there was taken up: after a long stop, all are old.
+        if self.looks_until_forgetting == 0 {
+            self.checkpoints.forget_old();
+            self.looks_until_forgetting = FORGET_INTERVAL.as_nanos() / self.settings.poll_interval.as_nanos().max(1);
+        }
+        self.looks_until_forgetting = self.looks_until_forgetting.saturating_sub(1);
         self.files_open.set(self.open.len() as u64);
     }
 
@@ -194,6 +203,7 @@ impl Follower {
             let (position, head) = file.checkpoint();
             self.checkpoints.set(*id, position, head, &file.path);
         }
+        self.checkpoints.forget_surplus(|id| self.files.contains_key(&id));
         self.checkpoints.save()
     }
 
@@ -315,5 +325,44 @@ impl Follower {
             self.unreadable_errors.add(1);
             tracing::warn!(path = %path.display(), %error, "file cannot be read, trying again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    #[test]
+    fn positions_of_files_that_were_moved_away_are_forgotten_while_others_are_followed() {
+        let folder = TempDir::new().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let settings = Settings {
+            include: vec![path("*.log").display().to_string()],
+            exclude: Vec::new(),
+            read_from: ReadFrom::Beginning,
+            ignore_checkpoints: false,
+            line_bytes_max: 100,
+            poll_interval: FORGET_INTERVAL / 2,
+            checkpoints: path("files.json"),
+        };
+        let saved = || fs::read_to_string(path("files.json")).expect("saved");
+        let start = || Follower::new(settings.clone(), &Component::default()).expect("settings in order");
+        for name in ["moved.log", "stays.log"] {
+            fs::write(path(name), "").expect("written");
+        }
+        let mut follower = start();
+        follower.look();
+        follower.save().expect("saved");
+        fs::rename(path("moved.log"), path("moved")).expect("renamed");
+        let mut follower = start();
+        follower.look();
+        follower.checkpoints.age();
+        follower.look();
+        follower.save().expect("saved");
+        assert!(saved().contains("moved.log") && saved().contains("stays.log"));
+        follower.look();
+        follower.save().expect("saved");
+        assert!(!saved().contains("moved.log") && saved().contains("stays.log"));
     }
 }
