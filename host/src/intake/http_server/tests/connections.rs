@@ -10,7 +10,7 @@ use axum::http::Method;
 use reqwest::Client;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -42,7 +42,10 @@ async fn a_sender_that_sends_all_before_it_reads_gets_its_refusal() {
             (405, "PUT /calls", admitted),
             (401, "POST /calls", "x: y"),
         ] {
-            let mut sender = TcpStream::connect(service.address).await.expect("a connection");
+            let socket = TcpSocket::new_v4().expect("a socket");
+            // Else the sender might be rid of all its body before any of it is read.
+            socket.set_send_buffer_size(256 * 1024).expect("a size");
+            let mut sender = socket.connect(service.address).await.expect("a connection");
             let head =
                 format!("{request} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{authorization}\r\n{header}\r\n\r\n");
             sender.write_all(head.as_bytes()).await.expect("sent");
