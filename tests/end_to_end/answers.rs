@@ -55,6 +55,19 @@ fn a_broken_record_among_others_is_told_by_index_line_and_column() {
     assert_eq!(fixture.arrived(), BTreeSet::from(["first", "last"].map(trace_id)));
 }
 
+/// An array that was cut off may have held more: whoever sent it hears so, and what came whole is taken.
+#[test]
+fn an_array_that_was_cut_off_is_not_answered_with_200() {
+    let Some(fixture) = Fixture::start() else { return };
+    let whole = records::call("whole");
+    for (end, column) in [(",", whole.len() + 3), ("", whole.len() + 2)] {
+        let reply = fixture.service.push(format!("[{whole}{end}"));
+        assert_refused(&reply, 400);
+        assert_eq!(verdicts(&reply), json!([[1, "not_json", 1, column]]), "{end:?}");
+    }
+    assert_eq!(fixture.arrived(), BTreeSet::from([trace_id("whole")]));
+}
+
 #[test]
 fn an_empty_body_is_answered_400() {
     let Some(fixture) = Fixture::start() else { return };
