@@ -3,13 +3,16 @@
 use callspan_tests::{Connection, Cue, Decoder, Protocol, Reply, Request, Service, records, wait_until};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 const WAITING: &str = "callspan_buffer_size_events";
+/// What a pipe of Linux holds.
+const PIPE_BYTES: usize = 64 * 1024;
 
 /// SIGTERM as a service manager sends it, SIGINT as Ctrl-C does: what is under way is delivered and answered, then the
 /// service ends well.
@@ -80,13 +83,15 @@ fn at_the_limit_it_ends_and_nobody_is_told_that_all_is_well() {
     drop(backend);
 }
 
-/// A write that blocks for ever, here to a pipe that nobody reads, cannot keep it alive either.
+/// A write that blocks for ever, here to a pipe that is full and that nobody reads, cannot keep it alive either.
 #[test]
 fn a_sink_that_blocks_does_not_hold_up_the_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let pipe = folder.path().join("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status().expect("every system has it");
     assert!(made.success());
+    let mut reader = OpenOptions::new().read(true).write(true).open(&pipe).expect("it was just made");
+    reader.write_all(&[b' '; PIPE_BYTES]).expect("as much as it holds");
     let mut service = Service::new()
         .config(&format!(
             "graceful_shutdown_limit_secs: 1
