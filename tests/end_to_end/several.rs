@@ -1,8 +1,9 @@
 //! Several sources, transforms and sinks in one service: what goes where is what the `inputs` say, and each part has
 //! numbers of its own.
 
-use callspan_tests::{Decoder, Export, Protocol, Reply, Request, Service, Span, attribute, records};
+use callspan_tests::{Cue, Decoder, Export, Protocol, Reply, Request, Service, Span, attribute, records};
 use std::fs;
+use std::thread;
 
 /// Two intakes, two mappings and two backends, wired crosswise:
 ///
@@ -22,6 +23,41 @@ sinks:
   north: { type: opentelemetry, inputs: [narrow], endpoint: 'NORTH', protocol: grpc }
   south: { type: opentelemetry, inputs: [narrow, wide], endpoint: 'SOUTH', protocol: http/json }
 ";
+
+/// A source whose only sink takes nothing is full at some time. That is no matter of a source with another sink.
+#[test]
+fn a_source_that_is_full_does_not_fill_another() {
+    // Half of what a service holds, since there are two sources.
+    const ROOM: usize = 16_384 / 2;
+    let Some(backend) = Decoder::start() else { return };
+    backend.answer(Cue::Held);
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = format!(
+        "
+sources:
+  stuck: {{ type: http_server, address: 127.0.0.1:0, limits: {{ body_bytes_max: 16000000, answer_timeout_secs: 300 }} }}
+  free: {{ type: http_server, address: 127.0.0.1:0 }}
+transforms:
+  of_stuck: {{ type: plugin, inputs: [stuck] }}
+  of_free: {{ type: plugin, inputs: [free] }}
+sinks:
+  held: {{ type: opentelemetry, inputs: [of_stuck], endpoint: '{}', request: {{ timeout_secs: 300 }} }}
+  lines: {{ type: file, inputs: [of_free], path: '{}' }}
+",
+        backend.endpoint(Protocol::Grpc).url,
+        folder.path().join("lines.jsonl").display()
+    );
+    let service = Service::new().config(&config).start();
+    let [stuck, free] = ["stuck", "free"].map(|source| service.addresses_of(source).remove(0));
+    let body = vec![records::call("stuck"); ROOM].join("\n");
+    let address = stuck.clone();
+    let waiting = thread::spawn(move || Request::push(body).send(&address));
+    service.wait_for_metric("callspan_buffer_size_events", &["stuck"], ROOM as f64);
+    assert_eq!(Request::push(records::call("one too many")).send(&stuck).status, 429);
+    assert_eq!(Request::push(records::call("free")).send(&free).status, 200);
+    backend.answer(Cue::Accept);
+    assert_eq!(waiting.join().expect("a push does not panic").status, 200);
+}
 
 #[test]
 fn each_sink_gets_what_its_inputs_say() {
