@@ -39,6 +39,7 @@ mod fixtures;
 mod tests;
 
 use crate::span::Trace;
+use crate::telemetry::Counter;
 use bytes::Bytes;
 use file::File;
 use grpc::Grpc;
@@ -48,7 +49,6 @@ use pieces::{Encoding, Pieces};
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{error, warn};
 
@@ -68,7 +68,8 @@ pub struct Exporter {
     sink: Sink,
     encoding: Encoding,
     request_bytes_max: usize,
-    rejected_spans: AtomicU64,
+    /// Spans that the backend left out of requests that it otherwise took.
+    rejected_spans: Counter,
 }
 
 enum Sink {
@@ -125,7 +126,7 @@ impl Exporter {
     }
 
     fn with_sink(sink: Sink, encoding: Encoding) -> Self {
-        Self { sink, encoding, request_bytes_max: REQUEST_BYTES_MAX_DEFAULT, rejected_spans: AtomicU64::new(0) }
+        Self { sink, encoding, request_bytes_max: REQUEST_BYTES_MAX_DEFAULT, rejected_spans: Counter::default() }
     }
 
     /// The largest request to send, in bytes before compression. A trace that is larger all by itself is sent all the
@@ -135,17 +136,18 @@ impl Exporter {
         Self { request_bytes_max, ..self }
     }
 
-    /// Spans that a backend left out of requests that it otherwise took. They are lost: the specification forbids
-    /// sending them again.
+    /// Counts the spans that a backend leaves out of requests that it otherwise takes. They are lost: the specification
+    /// forbids sending them again.
     #[must_use]
-    pub fn rejected_spans(&self) -> u64 {
-        self.rejected_spans.load(Ordering::Relaxed)
+    pub fn with_rejected_spans(self, rejected_spans: Counter) -> Self {
+        Self { rejected_spans, ..self }
     }
 
     /// Sends traces, each of them whole within one request, and gives one outcome for each, in their order.
     ///
     /// Once the backend does not answer, or asks for patience, nothing more is sent: what is left is to be retried too.
-    pub async fn export(&self, traces: Vec<Trace>) -> Vec<Outcome> {
+    #[cfg(test)]
+    async fn export(&self, traces: Vec<Trace>) -> Vec<Outcome> {
         let mut outcomes = self.send(&mut self.prepare(traces)).await;
         // Every trace has exactly one outcome, so that the positions are all there.
         outcomes.sort_by_key(|(trace, _)| *trace);
@@ -188,7 +190,7 @@ impl Exporter {
 
     /// The backend's own words are not logged: they may quote a span.
     fn count_rejected(&self, rejected_spans: u64) {
-        self.rejected_spans.fetch_add(rejected_spans, Ordering::Relaxed);
+        self.rejected_spans.add(rejected_spans);
         if rejected_spans > 0 {
             error!(rejected_spans, "backend left spans out of a request that it took");
         } else {

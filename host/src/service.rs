@@ -8,7 +8,7 @@ use crate::config::plan::Plan;
 use crate::connections::{ConnectionLimits, serve};
 use crate::delivery::{self, Reports, Route};
 use crate::queue::{Capacity, Entrance, MemoryQueue, Room, consumer};
-use crate::telemetry::{Health, Metrics, Reporter};
+use crate::telemetry::{Health, Metrics, Reporter, metric};
 use crate::transform::{Plugin, WorkerThreads, Workers};
 use crate::{admin, export};
 use anyhow::Context as _;
@@ -83,7 +83,10 @@ impl Service {
                     consumer,
                     workers: workers.clone(),
                     plugin: Arc::clone(plugin),
-                    exporter: Arc::new(sinks::exporter(&sink.plan, scope(plugin))?),
+                    exporter: Arc::new(
+                        sinks::exporter(&sink.plan, scope(plugin))?
+                            .with_rejected_spans(component.counter(metric::REJECTED_SPANS, &[])),
+                    ),
                     settings: delivery::Settings::default(),
                     reports: Reports::new(&sink.name, mapping, component.clone(), reporter.clone()),
                 });

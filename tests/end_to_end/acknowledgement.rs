@@ -101,6 +101,7 @@ fn a_partial_success_is_acknowledged_once_and_logged() {
         assert_eq!(service.push(records::SEED).status, 200, "{protocol:?}");
         assert_eq!(backend.exports().len(), 1, "{protocol:?}: not sent again");
         service.wait_for_log("\"rejected_spans\":1");
+        assert_eq!(service.metric("callspan_rejected_spans_total", &[]), 1.0, "{protocol:?}");
     }
 }
 

@@ -65,7 +65,7 @@ async fn spans_left_out_of_a_partial_success_are_counted_and_not_sent_again() {
         let collector = Collector::start([Reply::RejectedSpans(3)]).await;
         let exporter = exporter(&collector, protocol);
         assert_eq!(exporter.export(calls(1)).await, [Outcome::Accepted]);
-        assert_eq!((exporter.rejected_spans(), collector.requests().len()), (3, 1), "{protocol:?}");
+        assert_eq!((exporter.rejected_spans.value(), collector.requests().len()), (3, 1), "{protocol:?}");
     }
 }
 

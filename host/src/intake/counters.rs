@@ -1,4 +1,4 @@
-//! What a source has done so far whose senders wait for an answer.
+//! What a source has done so far.
 
 use crate::queue::Settlement;
 use crate::telemetry::metric;
@@ -10,10 +10,10 @@ pub struct SourceCounters {
     /// Knows the counters that only errors need.
     component: Component,
     pub(super) received_bytes: Counter,
-    received_events: Counter,
-    acknowledged: Counter,
-    to_be_retried: Counter,
-    rejected: Counter,
+    pub(super) received_events: Counter,
+    pub(super) acknowledged: Counter,
+    pub(super) to_be_retried: Counter,
+    pub(super) rejected: Counter,
     abandoned: Counter,
     request_duration: Seconds,
 }

@@ -5,15 +5,15 @@
 //! by which it knows it again.
 
 use super::Append;
+use super::counters::SourceCounters;
 use crate::export::{Backoff, BackoffSettings};
 use crate::queue::{Full, Settlement};
 use crate::record::{Record, Rejection};
-use crate::telemetry::metric::{RECEIVED_BYTES, RECEIVED_EVENTS, SETTLED_EVENTS};
-use crate::telemetry::{Component, Counter};
+use crate::telemetry::Component;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 /// How long to wait until a record is appended again; a queue that asks for more patience gets it.
@@ -34,7 +34,7 @@ const FULL_DELAY_MAX: Duration = Duration::from_secs(1);
 /// Records that were appended and are not settled yet.
 pub(super) struct UnderWay<Q, M> {
     queue: Arc<Q>,
-    counters: Counters,
+    counters: Arc<SourceCounters>,
     /// The queue was full, and is to be left alone until then.
     full_until: Instant,
     full_delay: Duration,
@@ -51,25 +51,9 @@ pub(super) enum Verdict {
     Unsettled,
 }
 
-#[derive(Clone, Default)]
-struct Counters {
-    received_events: Counter,
-    received_bytes: Counter,
-    acknowledged: Counter,
-    rejected: Counter,
-    to_be_retried: Counter,
-}
-
 impl<Q: Append, M: Send + 'static> UnderWay<Q, M> {
     pub(super) fn new(queue: Arc<Q>, component: &Component) -> Self {
-        let settled = |settlement| component.counter(SETTLED_EVENTS, &[("settlement", settlement)]);
-        let counters = Counters {
-            received_events: component.counter(RECEIVED_EVENTS, &[]),
-            received_bytes: component.counter(RECEIVED_BYTES, &[]),
-            acknowledged: settled("acknowledged"),
-            rejected: settled("rejected"),
-            to_be_retried: settled("to_be_retried"),
-        };
+        let counters = Arc::new(SourceCounters::new(component));
         let (stop, _) = watch::channel(false);
         let (full_until, full_delay) = (Instant::now(), FULL_DELAY_MIN);
         Self { queue, counters, full_until, full_delay, tasks: JoinSet::new(), stop }
@@ -105,7 +89,7 @@ impl<Q: Append, M: Send + 'static> UnderWay<Q, M> {
         let record = record.clone();
         self.counters.received_events.add(1);
         self.counters.received_bytes.add(record.body.len() as u64);
-        let (queue, counters, stopped) = (Arc::clone(&self.queue), self.counters.clone(), self.stop.subscribe());
+        let (queue, counters, stopped) = (Arc::clone(&self.queue), Arc::clone(&self.counters), self.stop.subscribe());
         self.tasks.spawn(async move { (mark, settled(receipt, &record, &*queue, &counters, stopped).await) });
         Ok(())
     }
@@ -114,17 +98,19 @@ impl<Q: Append, M: Send + 'static> UnderWay<Q, M> {
     /// dropped.
     pub(super) async fn settled(&mut self) -> Option<(M, Verdict)> {
         loop {
-            match self.tasks.join_next().await? {
-                Ok(settled) => return Some(settled),
-                // Its line stays unremembered.
-                Err(error) => tracing::error!(%error, "a record under way was lost from sight"),
+            if let Some(settled) = seen(self.tasks.join_next().await?) {
+                return Some(settled);
             }
         }
     }
 
     /// One that is settled already.
     pub(super) fn settled_already(&mut self) -> Option<(M, Verdict)> {
-        self.tasks.try_join_next()?.ok()
+        loop {
+            if let Some(settled) = seen(self.tasks.try_join_next()?) {
+                return Some(settled);
+            }
+        }
     }
 
     /// From now on nothing is appended again: what is to be retried stays unsettled.
@@ -133,11 +119,16 @@ impl<Q: Append, M: Send + 'static> UnderWay<Q, M> {
     }
 }
 
+/// None when it panicked; its line then stays unremembered.
+fn seen<T>(ended: Result<T, JoinError>) -> Option<T> {
+    ended.inspect_err(|error| tracing::error!(%error, "a record under way was lost from sight")).ok()
+}
+
 async fn settled<Q: Append>(
     receipt: Q::Receipt,
     record: &Record,
     queue: &Q,
-    counters: &Counters,
+    counters: &SourceCounters,
     mut stopped: watch::Receiver<bool>,
 ) -> Verdict {
     let mut backoff = Backoff::new(BACKOFF, fastrand::u64(..));

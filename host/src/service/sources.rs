@@ -1,7 +1,7 @@
 //! Where records come from, made from what is planned: listeners take their address when the service starts, files and
 //! the standard input are read when it runs.
 
-use super::listen;
+use super::{listen, raised};
 use crate::config::plan::{Part, SourcePlan};
 use crate::connections::{ConnectionLimits, serve};
 use crate::intake::{SourceCounters, file, http_server, opentelemetry, stdin};
@@ -12,6 +12,8 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// One source that is about to run.
 pub(super) struct Source {
@@ -96,14 +98,10 @@ impl Source {
             Kind::Opentelemetry { listeners, settings, connections } => {
                 let counters = Arc::new(SourceCounters::new(&component));
                 let router = opentelemetry::router(&name, queue, settings, counters);
-                let (stop, stopped) = tokio::sync::watch::channel(false);
-                let mut servers = tokio::task::JoinSet::new();
+                let stop = watch::Sender::new(false);
+                let mut servers = JoinSet::new();
                 for listener in listeners {
-                    let mut stopped = stopped.clone();
-                    let stopped = async move {
-                        let _stopped = stopped.wait_for(|is_stopped| *is_stopped).await;
-                    };
-                    servers.spawn(serve(listener, router.clone(), connections, stopped));
+                    servers.spawn(serve(listener, router.clone(), connections, raised(&stop)));
                 }
                 shutdown.await;
                 stop.send_replace(true);

@@ -53,5 +53,9 @@ pub const TRANSFORM_DURATION: Metric =
     Metric { name: "transform_duration", brief: "How long batches took to be mapped." };
 pub const EXPORT_TRIES: Metric = Metric { name: "export_tries", brief: "Times that a batch was offered to the sink." };
 pub const EXPORT_DURATION: Metric = Metric { name: "export_duration", brief: "How long the sink took for a batch." };
+pub const REJECTED_SPANS: Metric = Metric {
+    name: "rejected_spans",
+    brief: "Spans that the backend left out of requests that it took; they are lost.",
+};
 pub const GIVEN_BACK_EVENTS: Metric =
     Metric { name: "given_back_events", brief: "Records handed back to their sender, since the sink took nothing." };

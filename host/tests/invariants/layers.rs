@@ -2,8 +2,9 @@
 
 #![expect(clippy::panic, reason = "a test fails on the spot")]
 
+use super::rust_files;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The drawing, from left to right.
 const LAYERS: [&[&str]; 9] = [
@@ -67,17 +68,4 @@ fn used_modules(text: &str) -> impl Iterator<Item = &str> {
             rest.find(|character: char| !character.is_ascii_lowercase() && character != '_').unwrap_or(rest.len());
         rest.get(..end).filter(|name| !name.is_empty())
     })
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("the folder can be read") {
-        let path = entry.expect("its entries can be read").path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
 }
