@@ -172,7 +172,12 @@ impl Fixture {
     fn start<const N: usize>(arguments: [&str; N]) -> Option<Self> {
         let backend = Decoder::start()?;
         backend.answer(Cue::Held);
+        // However slow the machine is, nobody is answered before the test says so.
+        let config = "sources: { tccc: { type: http_server, address: '127.0.0.1:0', limits: { answer_timeout_secs: 3600 } } }
+sinks: { backend: { type: opentelemetry } }
+";
         let service = Service::new()
+            .config(config)
             .arguments(arguments)
             .export_to(backend.endpoint(Protocol::Grpc))
             .variable("OTEL_EXPORTER_OTLP_TIMEOUT", "300000")
