@@ -8,16 +8,22 @@
 //! A consumer is whoever takes records out. The queue does not know what consumers do with them, nor how they are
 //! called.
 
+mod key;
 mod memory;
 mod receipt;
 mod room;
+mod settings;
 
 use crate::record::Rejection;
 use std::time::Duration;
 
+pub use key::{Key, NoKey};
 pub use memory::{Consumer, Delivery, Entrance, MemoryQueue, consumer};
 pub use receipt::Receipt;
 pub use room::{Capacity, Room};
+pub use settings::{
+    ConsumerSettings, DeadLetterSettings, DuplicateSettings, Durability, SameTrace, Settings, StartFrom, WhenFull,
+};
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq)]

@@ -173,7 +173,8 @@ impl Fixture {
         let backend = Decoder::start()?;
         backend.answer(Cue::Held);
         // However slow the machine is, nobody is answered before the test says so.
-        let config = "sources: { tccc: { type: http_server, address: '127.0.0.1:0', limits: { answer_timeout_secs: 3600 } } }
+        let config =
+            "sources: { tccc: { type: http_server, address: '127.0.0.1:0', limits: { answer_timeout_secs: 3600 } } }
 sinks: { backend: { type: opentelemetry } }
 ";
         let service = Service::new()
