@@ -8,15 +8,18 @@
 //! A consumer is whoever takes records out. The queue does not know what consumers do with them, nor how they are
 //! called.
 
+mod error;
 mod key;
 mod memory;
 mod receipt;
 mod room;
 mod settings;
+mod store;
 
 use crate::record::Rejection;
 use std::time::Duration;
 
+pub use error::{OpenError, StoreError};
 pub use key::{Key, NoKey};
 pub use memory::{Consumer, Delivery, Entrance, MemoryQueue, consumer};
 pub use receipt::Receipt;

@@ -1,0 +1,317 @@
+//! The records on disk: what was taken in, how far each consumer has come, what no retry can help, and what was seen
+//! before. All of it lies in one store, so that one transaction moves a record.
+//!
+//! # What is promised
+//!
+//! - A transaction is made as a whole or not at all, and after a commit with `sync` it outlasts a power cut.
+//! - A record stays until every consumer that is to have it has settled it, and for as long after as `keep` says.
+//! - What a consumer settled is written with the next transaction. After a crash before that, it is taken again: delivered
+//!   twice, never not at all.
+//! - A record that became a dead letter is either waiting or a dead letter, never both, never neither.
+//!
+//! # What is not
+//!
+//! - No order is promised between records, and nothing here knows when to try again: that is for the consumers.
+//! - The store knows no threads. Whoever owns it (`keeper.rs`) calls it from one; readers share the tables alone.
+
+mod admit;
+mod database;
+mod entry;
+mod folder;
+mod follower;
+mod lane;
+mod letters;
+mod reader;
+mod recovery;
+mod retention;
+mod rows;
+mod seal;
+mod seen;
+mod watermark;
+
+#[cfg(test)]
+mod tests;
+
+use super::{ConsumerSettings, Settings, StartFrom, StoreError};
+use database::{Table, Transaction};
+use folder::Folder;
+use prost::Message as _;
+use rows::{LogRow, SegmentRow};
+use seal::Seal;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use watermark::Watermark;
+
+pub(super) use admit::{Arrival, Taken};
+pub(super) use entry::Entry;
+pub(super) use follower::{Fate, Follower, LaneNumber};
+pub(super) use lane::Lane;
+pub(super) use letters::Verdict;
+pub use letters::{Letter, LetterId, Refusal};
+pub(super) use reader::{Reader, Stretch};
+pub(super) use recovery::Recovered;
+pub use retention::Fullness;
+pub(super) use seen::BodyDigest;
+pub use seen::TraceIdentity;
+
+/// See the module's documentation.
+pub(super) struct Store {
+    folder: Folder,
+    watermark: Watermark,
+    settings: Settings,
+    reader: Reader,
+    log: LogRow,
+    /// Oldest first; the last one is written to.
+    segments: BTreeMap<u32, SegmentRow>,
+    followers: BTreeMap<String, SharedFollower>,
+    /// What the next transaction has to hold beside arrivals: it stays here until one succeeded.
+    pending: Transaction,
+    /// Whether something was committed and not synced.
+    is_unsynced: bool,
+    /// Came in since what is in memory was last written to files.
+    unflushed_bytes: u64,
+    /// Counted since the store was opened.
+    tally: Tally,
+}
+
+/// A consumer, shared with whoever takes its records.
+pub(super) type SharedFollower = Arc<Mutex<Follower>>;
+
+/// What happened to records that no consumer counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Pushes that had been taken in before.
+    pub(super) duplicate_pushes: u64,
+    /// Dead letters that were given up, being too old or too many.
+    pub(super) expired_letters: u64,
+    /// Settled records that were given back before their time, since there was no room.
+    pub(super) expired_history: u64,
+    /// Records that cannot be read any more.
+    pub(super) damaged: u64,
+}
+
+/// How large a segment grows while every consumer keeps up, and how large at most.
+const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+const SEGMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+pub(super) fn locked(follower: &SharedFollower) -> MutexGuard<'_, Follower> {
+    follower.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store {
+    /// What is in memory may be read by others, through this.
+    pub(super) fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// The id that the next record gets.
+    pub(super) fn next_id(&self) -> u64 {
+        self.log.next_id
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub(super) fn followers(&self) -> impl Iterator<Item = &SharedFollower> {
+        self.followers.values()
+    }
+
+    pub(super) fn follower(&self, name: &str) -> Option<&SharedFollower> {
+        self.followers.get(name)
+    }
+
+    /// A consumer of this name takes the records of these sources from now on. One that is not known begins where its
+    /// settings say; one that is known goes on.
+    pub(super) fn join(
+        &mut self,
+        name: &str,
+        sources: Vec<String>,
+        settings: ConsumerSettings,
+        mapping: &str,
+    ) -> Result<SharedFollower, StoreError> {
+        let is_known = self.followers.contains_key(name);
+        let follower = match self.followers.get(name) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let number = self.log.next_consumer;
+                self.log.next_consumer += 1;
+                let new = Arc::new(Mutex::new(Follower::new(name, number)));
+                self.followers.insert(name.to_owned(), Arc::clone(&new));
+                new
+            }
+        };
+        let begins_at = match settings.start_from {
+            StartFrom::Now => self.log.next_id,
+            StartFrom::Earliest => self.segments.values().next().map_or(self.log.next_id, |segment| segment.first_id),
+        };
+        let mut received = 0;
+        {
+            let mut following = locked(&follower);
+            following.sources = sources;
+            following.settings = settings;
+            following.map_with(mapping, self.log.next_id);
+        }
+        if !locked(&follower).is_following() {
+            // One that was gone for a while has missed what came since: it had been told so.
+            let begins_at = if is_known { self.log.next_id } else { begins_at };
+            received = self.count_for(&follower, begins_at, self.log.next_id)?;
+            locked(&follower).add_lane(Lane::from(begins_at, None));
+        }
+        locked(&follower).counts.received += received;
+        Ok(follower)
+    }
+
+    /// Consumers that are known and not among these get nothing more; what waits for them stays. Says which ones have
+    /// something waiting.
+    pub(super) fn leave_all_but(&mut self, names: &[String]) -> Vec<(String, u64)> {
+        let mut left = Vec::new();
+        for (name, follower) in &self.followers {
+            if names.contains(name) {
+                continue;
+            }
+            let mut follower = locked(follower);
+            let next_id = self.log.next_id;
+            follower.lanes.values_mut().filter(|lane| lane.end().is_none()).for_each(|lane| lane.end_at(next_id));
+            left.push((name.clone(), follower.waiting()));
+        }
+        left
+    }
+
+    /// Forgets a consumer and what waits for it. None when it is not known.
+    pub(super) fn forget(&mut self, name: &str) -> Option<u64> {
+        let follower = self.followers.remove(name)?;
+        self.pending.remove(Table::State, consumer_key(name));
+        let mut follower = locked(&follower);
+        let waiting = follower.waiting();
+        follower.lanes.clear();
+        Some(waiting)
+    }
+
+    /// Delivers what is in the log since then once more to a consumer; with `dry_run` it only counts. The records, and
+    /// their bytes.
+    pub(super) fn replay(&mut self, name: &str, since_ms: u64, dry_run: bool) -> Result<Option<Replay>, StoreError> {
+        let Some(follower) = self.followers.get(name).cloned() else { return Ok(None) };
+        let end = self.log.next_id;
+        let mut replay = Replay::default();
+        let mut first = None;
+        let from = self.segments.values().find(|segment| segment.last_ms >= since_ms).map_or(end, |it| it.first_id);
+        self.reader.each(from, end, &mut |entry| {
+            let following = locked(&follower);
+            if entry.received_ms >= since_ms && following.takes(&entry) {
+                first.get_or_insert(entry.id);
+                replay.records += 1;
+                replay.bytes += entry.record.body.len() as u64;
+            }
+        })?;
+        let mut following = locked(&follower);
+        if let Some(first) = first {
+            let mapped_with = |since: u64| following.mappings.iter().rev().find(|mapping| mapping.since_id <= since);
+            let now = following.mappings.last();
+            let then = mapped_with(first);
+            if let (Some(then), Some(now)) = (then, now) {
+                replay.mappings = (then.fingerprint.clone(), now.fingerprint.clone());
+            }
+            if !dry_run {
+                following.counts.received += replay.records;
+                following.add_lane(Lane::replay(first, end));
+            }
+        }
+        Ok(Some(replay))
+    }
+
+    /// Writes what is pending, and with `sync` has all of it on disk.
+    pub(super) fn write(&mut self, sync: bool) -> Result<(), StoreError> {
+        self.commit(Transaction::default(), sync)
+    }
+
+    /// Makes one transaction of these changes, what is pending, and how far everybody has come. On an error nothing is
+    /// changed, and what was pending still is.
+    fn commit(&mut self, mut transaction: Transaction, sync: bool) -> Result<(), StoreError> {
+        transaction.append(&self.pending);
+        transaction.put(Table::State, LOG_KEY, self.log.encode_to_vec());
+        if let Some((number, segment)) = self.segments.last_key_value() {
+            transaction.put(Table::State, segment_key(*number), segment.encode_to_vec());
+        }
+        for (name, follower) in &self.followers {
+            let mut follower = locked(follower);
+            follower.forget_done_lanes();
+            transaction.put(Table::State, consumer_key(name), follower.to_row().encode_to_vec());
+        }
+        self.reader.with(|database| database.commit(transaction, sync))?;
+        self.pending = Transaction::default();
+        if sync {
+            self.watermark.raise(self.log.next_id);
+        }
+        self.is_unsynced = !sync;
+        Ok(())
+    }
+
+    /// Has everything on disk that was written.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        if self.is_unsynced {
+            self.reader.with(database::Database::sync)?;
+            self.is_unsynced = false;
+            self.watermark.raise(self.log.next_id);
+        }
+        Ok(())
+    }
+
+    /// Has everything on disk, and says that nothing has to be looked for at the next start.
+    pub(super) fn close(mut self) -> Result<(), StoreError> {
+        self.write(true)?;
+        self.reader.close();
+        recovery::mark_clean(&self.folder);
+        Ok(())
+    }
+
+    /// How many of these records a consumer takes.
+    fn count_for(&self, follower: &SharedFollower, from: u64, end: u64) -> Result<u64, StoreError> {
+        let mut count = 0;
+        if from < end {
+            self.reader.each(from, end, &mut |entry| count += u64::from(locked(follower).takes(&entry)))?;
+        }
+        Ok(count)
+    }
+
+    fn seal(&self) -> &Seal {
+        self.reader.seal()
+    }
+}
+
+/// What a replay delivers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replay {
+    pub records: u64,
+    /// Of their bodies.
+    pub bytes: u64,
+    /// The mapping of the first of them when it was received, and the one they are mapped with now; equal ones make the
+    /// same bytes of them.
+    pub mappings: (String, String),
+}
+
+const LOG_KEY: &[u8] = b"log";
+const SEGMENT_PREFIX: &str = "segment/";
+const CONSUMER_PREFIX: &str = "consumer/";
+
+fn segment_key(number: u32) -> Vec<u8> {
+    format!("{SEGMENT_PREFIX}{number:010}").into_bytes()
+}
+
+fn consumer_key(name: &str) -> Vec<u8> {
+    format!("{CONSUMER_PREFIX}{name}").into_bytes()
+}
+
+/// The key of a row that belongs to a record.
+fn id_key(id: u64) -> Vec<u8> {
+    id.to_be_bytes().to_vec()
+}

@@ -1,0 +1,255 @@
+//! The tables, on fjall: a log-structured store with one journal for all tables, so that one transaction can change
+//! several of them and one fsync makes it last.
+//!
+//! Records lie in segments, each a table of its own that is dropped whole, so that giving back a record costs nothing. A
+//! segment that every consumer is done with before its memory is full was never written anywhere but to the journal.
+
+use super::seen::Generation;
+use crate::queue::StoreError;
+use bytes::Bytes;
+use fjall::compaction::Fifo;
+use fjall::config::{BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry};
+use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A table of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::queue) enum Table {
+    State,
+    Letters,
+    LetterBodies,
+    /// The generation that is written to.
+    Seen,
+    /// The segment of this number.
+    Records(u32),
+}
+
+/// Changes that are made together or not at all.
+#[derive(Clone, Default)]
+pub(in crate::queue) struct Transaction(Vec<(Table, Bytes, Option<Bytes>)>);
+
+pub(in crate::queue) struct Database {
+    folder: PathBuf,
+    inner: fjall::Database,
+    state: Keyspace,
+    letters: Keyspace,
+    letter_bodies: Keyspace,
+    segments: BTreeMap<u32, Keyspace>,
+    seen: BTreeMap<Generation, Keyspace>,
+}
+
+const MIB: u64 = 1024 * 1024;
+/// What a table of records holds in memory before it is written to a file of its own.
+const RECORDS_MEMORY: u64 = 24 * MIB;
+const OTHER_MEMORY: u64 = 4 * MIB;
+const CACHE: u64 = 8 * MIB;
+const JOURNALS: u64 = 128 * MIB;
+const WORKERS: usize = 2;
+const RECORDS_PREFIX: &str = "records-";
+const SEEN_PREFIX: &str = "seen-";
+
+impl Transaction {
+    pub(in crate::queue) fn put(&mut self, table: Table, key: impl Into<Bytes>, row: impl Into<Bytes>) {
+        self.0.push((table, key.into(), Some(row.into())));
+    }
+
+    pub(in crate::queue) fn remove(&mut self, table: Table, key: impl Into<Bytes>) {
+        self.0.push((table, key.into(), None));
+    }
+
+    /// What becomes of a row: Some(None) if it is removed, None if nothing does.
+    pub(in crate::queue) fn get(&self, table: Table, key: &[u8]) -> Option<Option<Bytes>> {
+        let change = self.0.iter().rev().find(|(known, known_key, _)| *known == table && known_key == key);
+        change.map(|(_, _, row)| row.clone())
+    }
+
+    /// Whether this fingerprint is among what is written.
+    pub(in crate::queue) fn puts(&self, fingerprint: &[u8]) -> bool {
+        self.get(Table::Seen, fingerprint).is_some_and(|row| row.is_some())
+    }
+
+    /// Adds the changes of another one, which keeps them.
+    pub(in crate::queue) fn append(&mut self, other: &Transaction) {
+        self.0.extend_from_slice(&other.0);
+    }
+}
+
+impl Database {
+    /// Opens the tables in this folder, or makes them.
+    pub(in crate::queue) fn open(folder: &Path) -> fjall::Result<Self> {
+        // One whose creation was cut short can never be opened again. Nothing can have been stored in it.
+        if folder.exists() && !folder.join("version").exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        let inner = fjall::Database::builder(folder)
+            .cache_size(CACHE)
+            .max_journaling_size(JOURNALS)
+            .worker_threads(WORKERS)
+            .manual_journal_persist(true)
+            .open()?;
+        let table = |name: &str| inner.keyspace(name, || small(FilterPolicy::disabled()));
+        let (state, letters, letter_bodies) = (table("state")?, table("letters")?, table("letter-bodies")?);
+        let (mut segments, mut seen) = (BTreeMap::new(), BTreeMap::new());
+        for name in inner.list_keyspace_names() {
+            if let Some(number) = name.strip_prefix(RECORDS_PREFIX).and_then(|number| number.parse().ok()) {
+                segments.insert(number, inner.keyspace(&name, records)?);
+            } else if let Some(generation) = name.strip_prefix(SEEN_PREFIX).and_then(|number| number.parse().ok()) {
+                seen.insert(generation, inner.keyspace(&name, fingerprints)?);
+            }
+        }
+        if let Some(parent) = folder.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        let database = Database { folder: folder.to_owned(), inner, state, letters, letter_bodies, segments, seen };
+        database.sync_names()?;
+        Ok(database)
+    }
+
+    /// Has the names of the tables on disk: the library leaves that to the file system, which need not do it.
+    fn sync_names(&self) -> fjall::Result<()> {
+        Ok(File::open(self.folder.join("keyspaces"))?.sync_all()?)
+    }
+
+    /// Makes these changes; with `sync` they are on disk afterwards.
+    pub(in crate::queue) fn commit(&self, transaction: Transaction, sync: bool) -> Result<(), StoreError> {
+        let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
+        let mut batch = self.inner.batch().durability(Some(mode));
+        for (table, key, row) in transaction.0 {
+            let Some(table) = self.table(table) else { continue };
+            match row {
+                Some(row) => batch.insert(table, key, row),
+                None => batch.remove(table, key),
+            }
+        }
+        batch.commit().map_err(StoreError::Write)
+    }
+
+    /// Everything that was committed is on disk afterwards.
+    pub(in crate::queue) fn sync(&self) -> Result<(), StoreError> {
+        self.inner.persist(PersistMode::SyncData).map_err(StoreError::Write)
+    }
+
+    pub(in crate::queue) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let Some(table) = self.table(table) else { return Ok(None) };
+        Ok(table.get(key).map_err(StoreError::Read)?.map(Bytes::from))
+    }
+
+    /// The rows of a table from this key on, in the order of their keys.
+    pub(in crate::queue) fn rows(
+        &self,
+        table: Table,
+        from: &[u8],
+    ) -> impl Iterator<Item = Result<(Bytes, Bytes), StoreError>> + use<> {
+        let rows = self.table(table).map(|table| table.range(from..));
+        rows.into_iter().flatten().map(|row| {
+            let (key, row) = row.into_inner().map_err(StoreError::Read)?;
+            Ok((Bytes::from(key), Bytes::from(row)))
+        })
+    }
+
+    /// The last key of a table.
+    pub(in crate::queue) fn last_key(&self, table: Table) -> Result<Option<Bytes>, StoreError> {
+        let last = self.table(table).and_then(Keyspace::last_key_value);
+        last.map(|last| last.key().map(Bytes::from).map_err(StoreError::Read)).transpose()
+    }
+
+    /// What is remembered under this fingerprint, in any generation.
+    pub(in crate::queue) fn seen(&self, fingerprint: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        for generation in self.seen.values().rev() {
+            if let Some(row) = generation.get(fingerprint).map_err(StoreError::Read)? {
+                return Ok(Some(Bytes::from(row)));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(in crate::queue) fn segments(&self) -> impl Iterator<Item = u32> + '_ {
+        self.segments.keys().copied()
+    }
+
+    pub(in crate::queue) fn generations(&self) -> impl DoubleEndedIterator<Item = Generation> + '_ {
+        self.seen.keys().copied()
+    }
+
+    pub(in crate::queue) fn add_segment(&mut self, number: u32) -> Result<(), StoreError> {
+        let name = format!("{RECORDS_PREFIX}{number}");
+        let table = self.inner.keyspace(&name, records).map_err(StoreError::Write)?;
+        self.segments.insert(number, table);
+        self.sync_names().map_err(StoreError::Write)
+    }
+
+    /// Gives a segment's place on the disk back.
+    pub(in crate::queue) fn drop_segment(&mut self, number: u32) -> Result<(), StoreError> {
+        let Some(table) = self.segments.remove(&number) else { return Ok(()) };
+        self.inner.delete_keyspace(table).map_err(StoreError::Write)
+    }
+
+    pub(in crate::queue) fn add_generation(&mut self, generation: Generation) -> Result<(), StoreError> {
+        let table = self.inner.keyspace(&format!("{SEEN_PREFIX}{generation}"), fingerprints);
+        self.seen.insert(generation, table.map_err(StoreError::Write)?);
+        self.sync_names().map_err(StoreError::Write)
+    }
+
+    pub(in crate::queue) fn drop_generation(&mut self, generation: Generation) -> Result<(), StoreError> {
+        let Some(table) = self.seen.remove(&generation) else { return Ok(()) };
+        self.inner.delete_keyspace(table).map_err(StoreError::Write)
+    }
+
+    /// Has what is in memory written to files, so that journals can go. Records are written when they fill their memory;
+    /// those that are done with by then are not written at all.
+    pub(in crate::queue) fn flush(&self) -> Result<(), StoreError> {
+        for table in [&self.state, &self.letters, &self.letter_bodies].into_iter().chain(self.seen.values()) {
+            table.rotate_memtable().map_err(StoreError::Write)?;
+        }
+        Ok(())
+    }
+
+    /// The same with the records of one segment.
+    pub(in crate::queue) fn flush_segment(&self, number: u32) -> Result<(), StoreError> {
+        let Some(table) = self.segments.get(&number) else { return Ok(()) };
+        table.rotate_memtable().map(drop).map_err(StoreError::Write)
+    }
+
+    /// Rewrites a table without what was removed from it.
+    pub(in crate::queue) fn compact(&self, table: Table) -> Result<(), StoreError> {
+        let Some(table) = self.table(table) else { return Ok(()) };
+        table.rotate_memtable_and_wait().and_then(|()| table.major_compact()).map_err(StoreError::Write)
+    }
+
+    /// Bytes on disk, journals included.
+    pub(in crate::queue) fn disk_space(&self) -> u64 {
+        self.inner.disk_space().unwrap_or(0)
+    }
+
+    fn table(&self, table: Table) -> Option<&Keyspace> {
+        match table {
+            Table::State => Some(&self.state),
+            Table::Letters => Some(&self.letters),
+            Table::LetterBodies => Some(&self.letter_bodies),
+            Table::Seen => self.seen.values().next_back(),
+            Table::Records(number) => self.segments.get(&number),
+        }
+    }
+}
+
+/// Read from beginning to end: large blocks, and nothing to tell whether a key is there.
+fn records() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(RECORDS_MEMORY)
+        .data_block_size_policy(BlockSizePolicy::all(32 * 1024))
+        .filter_policy(FilterPolicy::disabled())
+        // Nothing is ever changed in it, so there is nothing to merge.
+        .compaction_strategy(Arc::new(Fifo::new(u64::MAX, None)))
+}
+
+/// Asked for keys of which nearly none is there.
+fn fingerprints() -> KeyspaceCreateOptions {
+    small(FilterPolicy::all(FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0))))
+}
+
+fn small(filter: FilterPolicy) -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default().max_memtable_size(OTHER_MEMORY).filter_policy(filter)
+}

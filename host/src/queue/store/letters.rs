@@ -1,0 +1,299 @@
+//! Dead letters: records that no retry can help, each kept once with everybody who refused it and why.
+
+use super::admit::Arrival;
+use super::database::Table;
+use super::entry::Entry;
+use super::follower::{Fate, LaneNumber};
+use super::reader::id_of;
+use super::rows::{LetterRow, RecordRow, RefusalRow};
+use super::seal::CannotOpen;
+use super::seen::{self, PushKind, TraceIdentity};
+use super::{SharedFollower, Store, id_key, locked};
+use crate::queue::StoreError;
+use crate::record::{Record, Rejection};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// The id of the record that became the letter.
+pub type LetterId = u64;
+
+/// A dead letter without its body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    pub id: LetterId,
+    /// When the record was received, in milliseconds since 1970.
+    pub received_ms: u64,
+    pub source: String,
+    pub body_bytes: u64,
+    pub refusals: Vec<Refusal>,
+}
+
+/// Who refused a record, and why. `path` and `message` may quote the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The consumer; none when the record was refused when it was received.
+    pub consumer: Option<String>,
+    /// In milliseconds since 1970.
+    pub at_ms: u64,
+    pub class: String,
+    pub code: String,
+    pub path: Option<String>,
+    pub message: String,
+    /// Name and version of the plugin, if one was asked.
+    pub plugin: String,
+}
+
+/// What a consumer says of a record.
+#[derive(Clone, Debug)]
+pub(in crate::queue) enum Verdict {
+    /// Delivered, and remembered as this trace.
+    Delivered(Option<TraceIdentity>),
+    Skipped,
+    Duplicate,
+    Superseded,
+    Refused {
+        rejection: Rejection,
+        plugin: String,
+    },
+}
+
+const LETTERS: &str = "letters";
+const LETTER_BODIES: &str = "letter-bodies";
+
+impl Store {
+    /// Notes what a consumer says of a record. It is written with the next transaction.
+    pub(in crate::queue) fn settle(
+        &mut self,
+        follower: &SharedFollower,
+        lane: LaneNumber,
+        entry: &Entry,
+        verdict: &Verdict,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let fate = verdict.fate();
+        let (name, number) = {
+            let mut following = locked(follower);
+            if !following.settle(lane, entry.id, fate) {
+                return Ok(());
+            }
+            (following.name.clone(), following.number)
+        };
+        match verdict {
+            Verdict::Delivered(Some(identity)) if !self.settings.duplicates.window.is_zero() => {
+                let row = seen::row(now_ms, Some(&entry.digest));
+                self.pending.put(Table::Seen, seen::of_trace(number, identity), row);
+            }
+            Verdict::Refused { rejection, plugin } => {
+                let refusal = refusal(Some(&name), rejection, plugin, now_ms);
+                self.bury(entry, refusal)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Keeps a record that was refused when it was received, once for each push. It is written with the next transaction.
+    /// False when it is kept already.
+    pub(in crate::queue) fn refuse(
+        &mut self,
+        arrival: &Arrival,
+        rejection: &Rejection,
+        now_ms: u64,
+    ) -> Result<bool, StoreError> {
+        if !self.settings.duplicates.window.is_zero() {
+            let push_id = arrival.push_id.as_deref().unwrap_or_default();
+            let fingerprint = seen::of_push(PushKind::Letter, &arrival.source, push_id, &arrival.digest);
+            if self.was_seen(&fingerprint, now_ms)? || self.pending.puts(&fingerprint) {
+                return Ok(false);
+            }
+            self.pending.put(Table::Seen, fingerprint, seen::row(now_ms, None));
+        }
+        let entry = Entry {
+            id: self.log.next_id,
+            received_ms: now_ms,
+            source: std::sync::Arc::clone(&arrival.source),
+            record: arrival.record.clone(),
+            digest: arrival.digest,
+            only: Vec::new(),
+            is_replay: false,
+        };
+        self.log.next_id += 1;
+        self.bury(&entry, refusal(None, rejection, "", now_ms))?;
+        Ok(true)
+    }
+
+    /// Adds a refusal to the letter of this record, which is made if there is none.
+    fn bury(&mut self, entry: &Entry, refusal: RefusalRow) -> Result<(), StoreError> {
+        let known = self.open_letter(entry.id)?;
+        let is_new = known.is_none();
+        let mut letter = known.unwrap_or_else(|| LetterRow {
+            received_ms: entry.received_ms,
+            source: entry.source.to_string(),
+            body_bytes: entry.record.body.len() as u64,
+            refusals: Vec::new(),
+        });
+        letter.refusals.retain(|known| known.consumer != refusal.consumer);
+        letter.refusals.push(refusal);
+        let row = self.seal().seal(LETTERS, entry.id, &letter);
+        self.pending.put(Table::Letters, id_key(entry.id), row);
+        if is_new {
+            let body = self.seal().seal(LETTER_BODIES, entry.id, &entry.to_row());
+            self.pending.put(Table::LetterBodies, id_key(entry.id), body);
+            self.log.letters += 1;
+            self.log.letter_bytes += entry.bytes();
+        }
+        Ok(())
+    }
+
+    /// Dead letters from this id on, oldest first.
+    pub(in crate::queue) fn letters(&self, from: LetterId, count_max: usize) -> Result<Vec<Letter>, StoreError> {
+        self.reader.with(|database| {
+            let mut letters = Vec::new();
+            for row in database.rows(Table::Letters, &id_key(from)).take(count_max) {
+                let (key, row) = row?;
+                let Some(id) = id_of(&key) else { continue };
+                letters.push(self.letter_of(id, &row));
+            }
+            Ok(letters)
+        })
+    }
+
+    /// A dead letter with its record.
+    pub(in crate::queue) fn letter(&self, id: LetterId) -> Result<Option<(Letter, Record)>, StoreError> {
+        let Some(letter) = self.letters(id, 1)?.into_iter().next().filter(|letter| letter.id == id) else {
+            return Ok(None);
+        };
+        let body = self.letter_body(id)?;
+        Ok(body.map(|entry| (letter, entry.record)))
+    }
+
+    /// Delivers a dead letter once more: to these of the consumers that refused it, or to all of them. It is a letter no
+    /// more, but for the others. Says to whom it goes.
+    pub(in crate::queue) fn revive(
+        &mut self,
+        id: LetterId,
+        to: Option<&[String]>,
+        now_ms: u64,
+    ) -> Result<Vec<String>, StoreError> {
+        let (Some(mut letter), Some(entry)) = (self.open_letter(id)?, self.letter_body(id)?) else {
+            return Ok(Vec::new());
+        };
+        // What was refused when it was received goes to everybody who takes from its source.
+        let lacking: Vec<String> = if letter.refusals.iter().any(|refusal| refusal.consumer.is_empty()) {
+            let takes = |follower: &&SharedFollower| {
+                let follower = locked(follower);
+                follower.is_following() && follower.takes(&entry)
+            };
+            self.followers.values().filter(takes).map(|follower| locked(follower).name.clone()).collect()
+        } else {
+            letter.refusals.iter().map(|refusal| refusal.consumer.clone()).collect()
+        };
+        let is_there = |name: &String| self.followers.get(name).is_some_and(|it| locked(it).is_following());
+        let is_meant = |name: &String| to.is_none_or(|to| to.contains(name));
+        let (targets, _): (Vec<String>, Vec<String>) =
+            lacking.into_iter().partition(|name| is_there(name) && is_meant(name));
+        if targets.is_empty() {
+            return Ok(targets);
+        }
+        let before = (self.pending.clone(), self.log.clone());
+        letter.refusals.retain(|refusal| !targets.contains(&refusal.consumer) && !refusal.consumer.is_empty());
+        if letter.refusals.is_empty() {
+            self.remove_letter(id, entry.bytes());
+        } else {
+            let row = self.seal().seal(LETTERS, id, &letter);
+            self.pending.put(Table::Letters, id_key(id), row);
+        }
+        let Entry { source, record, digest, .. } = entry;
+        let arrival = Arrival { source, record, digest, push_id: None, only: targets.clone(), is_replay: true };
+        if let Err(error) = self.admit(&[arrival], now_ms, true) {
+            // It stays a letter.
+            (self.pending, self.log) = before;
+            return Err(error);
+        }
+        Ok(targets)
+    }
+
+    /// Gives a dead letter up. False when there is none. It is written with the next transaction.
+    pub(in crate::queue) fn purge(&mut self, id: LetterId) -> Result<bool, StoreError> {
+        let Some(letter) = self.open_letter(id)? else { return Ok(false) };
+        let bytes = self.letter_body(id)?.map_or(letter.body_bytes, |entry| entry.bytes());
+        self.remove_letter(id, bytes);
+        Ok(true)
+    }
+
+    /// How many dead letters there are, and what they take.
+    pub(in crate::queue) fn letter_totals(&self) -> (u64, u64) {
+        (self.log.letters, self.log.letter_bytes)
+    }
+
+    fn remove_letter(&mut self, id: LetterId, bytes: u64) {
+        self.pending.remove(Table::Letters, id_key(id));
+        self.pending.remove(Table::LetterBodies, id_key(id));
+        self.log.letters = self.log.letters.saturating_sub(1);
+        self.log.letter_bytes = self.log.letter_bytes.saturating_sub(bytes);
+    }
+
+    fn letter_body(&self, id: LetterId) -> Result<Option<Entry>, StoreError> {
+        let row = self.current(Table::LetterBodies, &id_key(id))?;
+        Ok(row.and_then(|row| {
+            let row: Result<RecordRow, CannotOpen> = self.seal().open(LETTER_BODIES, id, &row);
+            row.ok().map(|row| Entry::of_row(id, row))
+        }))
+    }
+
+    fn open_letter(&self, id: LetterId) -> Result<Option<LetterRow>, StoreError> {
+        let row = self.current(Table::Letters, &id_key(id))?;
+        Ok(row.and_then(|row| self.seal().open(LETTERS, id, &row).ok()))
+    }
+
+    /// A row as it will be after the next transaction.
+    fn current(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        match self.pending.get(table, key) {
+            Some(row) => Ok(row),
+            None => self.reader.with(|database| database.get(table, key)),
+        }
+    }
+
+    /// One that cannot be read any more is listed all the same.
+    fn letter_of(&self, id: LetterId, row: &Bytes) -> Letter {
+        let row: LetterRow = self.seal().open(LETTERS, id, row).unwrap_or_default();
+        Letter {
+            id,
+            received_ms: row.received_ms,
+            source: row.source,
+            body_bytes: row.body_bytes,
+            refusals: row.refusals.into_iter().map(Refusal::from).collect(),
+        }
+    }
+}
+
+impl Verdict {
+    fn fate(&self) -> Fate {
+        match self {
+            Self::Delivered(_) => Fate::Delivered,
+            Self::Skipped => Fate::Skipped,
+            Self::Duplicate => Fate::Duplicate,
+            Self::Superseded => Fate::Superseded,
+            Self::Refused { .. } => Fate::DeadLettered,
+        }
+    }
+}
+
+impl From<RefusalRow> for Refusal {
+    fn from(row: RefusalRow) -> Self {
+        let RefusalRow { consumer, at_ms, class, code, path, message, plugin } = row;
+        Refusal { consumer: Some(consumer).filter(|name| !name.is_empty()), at_ms, class, code, path, message, plugin }
+    }
+}
+
+fn refusal(consumer: Option<&str>, rejection: &Rejection, plugin: &str, at_ms: u64) -> RefusalRow {
+    RefusalRow {
+        consumer: consumer.unwrap_or_default().to_owned(),
+        at_ms,
+        class: rejection.class.clone(),
+        code: rejection.code.clone(),
+        path: rejection.path.clone(),
+        message: rejection.message.clone(),
+        plugin: plugin.to_owned(),
+    }
+}
