@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::config::Overrides;
+use crate::config::{DurabilityName, Overrides};
 use crate::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -74,6 +74,12 @@ pub struct Serve {
     /// Serve metrics and health on this address instead of the configured one.
     #[arg(long, value_name = "ADDRESS")]
     pub admin_address: Option<SocketAddr>,
+    /// Remember things in this folder instead of the configured one.
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// When a record is acknowledged, whatever the configuration says.
+    #[arg(long, value_enum, value_name = "DURABILITY")]
+    pub durability: Option<DurabilityName>,
     /// End after this many seconds of finishing what was taken in, whatever the configuration says.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub graceful_shutdown_limit_secs: Option<u64>,

@@ -9,12 +9,13 @@
 //! A configuration is wrong as a whole: nothing stops at the first mistake, and each is told with its place in the file,
 //! what is wrong and what would be right. What a variable holds is never told.
 //!
-//! The types of options stand in `source`, `transform` and `sink`, a file for each `type`. They are what the JSON
-//! Schema is made of, and their doc comments are its descriptions.
+//! The types of options stand in `source`, `transform` and `sink`, a file for each `type`, and in `queue`. They are what
+//! the JSON Schema is made of, and their doc comments are its descriptions.
 
 mod component;
 mod decode;
 mod document;
+mod duration;
 mod layout;
 mod listeners;
 mod path;
@@ -22,6 +23,7 @@ pub mod plan;
 mod planning;
 mod privacy;
 mod problem;
+mod queue;
 mod schema;
 mod secret_file;
 mod sink;
@@ -37,6 +39,7 @@ mod tests;
 
 pub use document::Format;
 pub use problem::{ConfigError, Problem};
+pub use queue::DurabilityName;
 pub use schema::schema;
 
 use decode::Decode as _;
@@ -78,6 +81,9 @@ pub struct Overrides {
     /// A choice for every class that can be that, for every transform.
     pub privacy: Option<String>,
     pub graceful_shutdown_limit: Option<Duration>,
+    /// The folder for what is remembered.
+    pub data_dir: Option<PathBuf>,
+    pub durability: Option<DurabilityName>,
 }
 
 /// A configuration that leaves everything out.

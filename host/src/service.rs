@@ -73,7 +73,7 @@ impl Service {
         // Of each route, the entrance and the sources that lead to it.
         let mut entrances: Vec<(Entrance, Vec<String>)> = Vec::new();
         for sink in plan.sinks {
-            let component = metrics.component("sink", sink.plan.type_name(), &sink.name);
+            let component = metrics.component("sink", sink.plan.kind.type_name(), &sink.name);
             let reporter = health.part("sink", &sink.name);
             for (transform, plugin) in transforms.iter().filter(|(part, _)| sink.inputs.contains(&part.name)) {
                 let (entrance, consumer) = consumer();
@@ -84,10 +84,10 @@ impl Service {
                     workers: workers.clone(),
                     plugin: Arc::clone(plugin),
                     exporter: Arc::new(
-                        sinks::exporter(&sink.plan, scope(plugin))?
+                        sinks::exporter(&sink.plan.kind, scope(plugin))?
                             .with_rejected_spans(component.counter(metric::REJECTED_SPANS, &[])),
                     ),
-                    settings: delivery::Settings::default(),
+                    settings: sink.plan.delivery.clone(),
                     reports: Reports::new(&sink.name, mapping, component.clone(), reporter.clone()),
                 });
             }

@@ -75,6 +75,7 @@ fn the_exit_code_says_what_came_of_it() {
         (2, "2 wrong usage", vec!["transform", "--no-such-option"]),
         (2, "2 wrong usage", vec![]),
         (2, "2 wrong usage", vec!["serve", "--graceful-shutdown-limit-secs", "0"]),
+        (2, "2 wrong usage", vec!["serve", "--durability", "disk"]),
         (78, "78 wrong configuration", vec!["validate", &wrong]),
         (78, "78 wrong configuration", vec!["serve", "--config", &wrong]),
         (78, "78 wrong configuration", vec!["inspect", "/no/such/plugin.wasm"]),

@@ -100,7 +100,8 @@ fn is_answer(request: &Block, next: &Block) -> bool {
 
 /// It has one of the sections, at its top.
 fn is_configuration(block: &Block) -> bool {
-    const SECTIONS: [&str; 6] = ["admin", "data_dir", "graceful_shutdown_limit_secs", "sinks", "sources", "transforms"];
+    const SECTIONS: [&str; 7] =
+        ["admin", "data_dir", "graceful_shutdown_limit_secs", "queue", "sinks", "sources", "transforms"];
     let begins = |line: &str| {
         SECTIONS.iter().any(|section| {
             line.starts_with(&format!("{section}:"))

@@ -10,8 +10,9 @@ use anyhow::{Context as _, ensure};
 use std::io::{self, ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpListener};
 
-/// Every default, but a console for a backend, and no admin listener.
-const CONFIGURATION: &str = "{admin: {enabled: false}, sinks: {terminal: {type: console}}}";
+/// Every default, but a console for a backend, no admin listener, and nothing left on disk.
+const CONFIGURATION: &str =
+    "{admin: {enabled: false}, queue: {durability: memory}, sinks: {terminal: {type: console}}}";
 
 /// The records that lie in `examples/records`, in the order of a little story.
 const EXAMPLES: [(&str, &str); 6] = [

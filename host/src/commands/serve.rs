@@ -16,6 +16,8 @@ pub(super) fn run(arguments: Serve) -> Result<Verdict, Failure> {
     let config = read_config(arguments.mapping.config.as_deref())?;
     let overrides = Overrides {
         graceful_shutdown_limit: arguments.graceful_shutdown_limit_secs.map(Duration::from_secs),
+        data_dir: arguments.data_dir,
+        durability: arguments.durability,
         ..arguments.mapping.overrides(arguments.address)
     };
     warn_of_unsupported_variables();

@@ -6,6 +6,7 @@ use super::listeners;
 use super::path::At;
 use super::plan::{Part, Plan};
 use super::planning::{Planning, data_dir_of};
+use super::queue::Queue;
 use super::sink::Sink;
 use super::source::Source;
 use super::transform::Transform;
@@ -28,6 +29,9 @@ pub(super) struct Layout {
     admin: Admin,
     /// How long a shutdown may take to finish what was taken in, in seconds.
     graceful_shutdown_limit_secs: Whole<1, 3600>,
+    /// How records are kept until every sink is done with them. With `durability: memory` nothing is stored, and the
+    /// other options here have no effect.
+    queue: Queue,
     /// Where records come from.
     sources: Section<Source>,
     /// What makes traces of records.
@@ -55,6 +59,7 @@ impl Default for Layout {
             admin: Admin::default(),
             // Below the 30 seconds that Kubernetes waits before it kills.
             graceful_shutdown_limit_secs: Whole(25),
+            queue: Queue::default(),
             sources: Section::default(),
             transforms: Section::default(),
             sinks: Section::default(),
@@ -76,6 +81,7 @@ impl Options for Layout {
             admin: table.take("admin", default.admin),
             graceful_shutdown_limit_secs: table
                 .take("graceful_shutdown_limit_secs", default.graceful_shutdown_limit_secs),
+            queue: table.take("queue", default.queue),
             sources: Section::read(table),
             transforms: Section::read(table),
             sinks: Section::read(table),
@@ -93,7 +99,8 @@ impl Options for Admin {
 impl Layout {
     /// What is to be run. Only good for anything if nothing was reported.
     pub(super) fn plan(mut self, planning: &mut Planning<'_, '_>) -> Plan {
-        planning.data_dir = self.data_dir.take().or_else(|| data_dir_of(planning.variable));
+        let from_command_line = planning.overrides.data_dir.clone();
+        planning.data_dir = from_command_line.or(self.data_dir.take()).or_else(|| data_dir_of(planning.variable));
         self.fill(planning);
         let wiring = join(
             &Stage::new("source", &self.sources),
@@ -108,12 +115,15 @@ impl Layout {
         let transforms =
             parts(self.transforms, wiring.transforms, |_, transform: Transform, at| Some(transform.plan(at, planning)));
         let sinks = parts(self.sinks, wiring.sinks, |_, sink: Sink, at| sink.plan(at, planning));
+        let queue = self.queue.plan(At::Root.key("queue"), planning);
         let plan = Plan {
             admin: self.admin.enabled.then_some(self.admin.address.0),
             graceful_shutdown_limit: planning
                 .overrides
                 .graceful_shutdown_limit
                 .unwrap_or_else(|| self.graceful_shutdown_limit_secs.seconds()),
+            data_dir: planning.data_dir.clone(),
+            queue,
             sources,
             transforms,
             sinks,

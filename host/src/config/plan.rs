@@ -1,8 +1,10 @@
 //! What is to be run, once a configuration is known to be right.
 
 use crate::connections::ConnectionLimits;
+use crate::delivery::Settings as DeliverySettings;
 use crate::export::Endpoint;
 use crate::intake::{file, http_server, opentelemetry, stdin};
+use crate::queue::{ConsumerSettings, Settings as QueueSettings};
 use crate::transform::{Settings as TransformSettings, Source as PluginSource};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +17,9 @@ pub struct Plan {
     pub admin: Option<SocketAddr>,
     /// How long a shutdown may take to finish what was taken in.
     pub graceful_shutdown_limit: Duration,
+    /// The folder for what is remembered. It is there where a part needs it.
+    pub data_dir: Option<PathBuf>,
+    pub queue: QueueSettings,
     pub sources: Vec<Part<SourcePlan>>,
     pub transforms: Vec<Part<TransformPlan>>,
     pub sinks: Vec<Part<SinkPlan>>,
@@ -55,7 +60,15 @@ pub struct TransformPlan {
 }
 
 #[derive(Clone, Debug)]
-pub enum SinkPlan {
+pub struct SinkPlan {
+    pub kind: SinkKind,
+    /// How it takes part in the queue.
+    pub consumer: ConsumerSettings,
+    pub delivery: DeliverySettings,
+}
+
+#[derive(Clone, Debug)]
+pub enum SinkKind {
     Opentelemetry(Box<Endpoint>),
     /// OTLP/JSON, a line for each request, appended to this file.
     File {
@@ -98,7 +111,7 @@ impl SourcePlan {
     }
 }
 
-impl SinkPlan {
+impl SinkKind {
     /// Its `type` in the configuration.
     #[must_use]
     pub fn type_name(&self) -> &'static str {

@@ -18,13 +18,17 @@ pub(super) struct Planning<'p, 'd> {
 impl Planning<'_, '_> {
     /// The folder for what is remembered, for a part that needs one.
     pub(super) fn data_dir(&mut self, at: At<'_>) -> PathBuf {
+        let missing = "there is no folder to remember positions in; set `data_dir` or the variable CALLSPAN_DATA_DIR";
+        self.check_data_dir(at, missing);
+        self.data_dir.clone().unwrap_or_default()
+    }
+
+    /// Reports that it is missing, if it is, for a part that needs one.
+    pub(super) fn check_data_dir(&mut self, at: At<'_>, missing: &str) {
         let is_good = self.report.is_good(At::Root.key("data_dir"));
         if self.data_dir.is_none() && self.report.checks_environment && is_good {
-            let message =
-                "there is no folder to remember positions in; set `data_dir` or the variable CALLSPAN_DATA_DIR";
-            self.report.add(at, message);
+            self.report.add(at, missing);
         }
-        self.data_dir.clone().unwrap_or_default()
     }
 
     /// Notes that an argument of the command line is wrong.

@@ -10,9 +10,9 @@ use std::path::Path;
 /// More is no secret.
 const BYTES_MAX: u64 = 64 * 1024;
 
-/// The file's text without the line end that editors leave. None where it cannot be had, which is then reported, or
-/// where it is not to be looked for.
-pub(super) fn read(path: &Path, at: At<'_>, report: &mut Report<'_>) -> Option<Vec<u8>> {
+/// The file's bytes, all of them. None where they cannot be had, which is then reported, or where they are not to be
+/// looked for.
+pub(super) fn read_bytes(path: &Path, at: At<'_>, report: &mut Report<'_>) -> Option<Vec<u8>> {
     if !report.checks_environment {
         return None;
     }
@@ -28,12 +28,16 @@ pub(super) fn read(path: &Path, at: At<'_>, report: &mut Report<'_>) -> Option<V
         report.add(at, format!("{place} is larger than {BYTES_MAX} bytes, which no secret is"));
         return None;
     }
-    let secret = secret.trim_ascii_end();
-    if secret.is_empty() {
+    if secret.trim_ascii_end().is_empty() {
         report.add(at, format!("{place} is empty"));
         return None;
     }
-    Some(secret.to_vec())
+    Some(secret)
+}
+
+/// The same without the line end that editors leave.
+pub(super) fn read(path: &Path, at: At<'_>, report: &mut Report<'_>) -> Option<Vec<u8>> {
+    read_bytes(path, at, report).map(|secret| secret.trim_ascii_end().to_vec())
 }
 
 /// The same as a text.

@@ -1,20 +1,29 @@
 //! The `sinks` section: where traces go.
 
 mod console;
+mod consumer;
 mod file;
 mod opentelemetry;
 
 use super::component::Kind;
 use super::decode::{Options as _, Table};
 use super::path::At;
-use super::plan::SinkPlan;
+use super::plan::{SinkKind, SinkPlan};
 use super::planning::Planning;
 use console::Console;
+use consumer::Consumer;
 use file::File;
 use opentelemetry::Opentelemetry;
 use schemars::{JsonSchema as _, Schema, SchemaGenerator};
+use serde_json::Value as Json;
 
-pub(super) enum Sink {
+#[derive(Default)]
+pub(super) struct Sink {
+    backend: Backend,
+    consumer: Consumer,
+}
+
+enum Backend {
     Opentelemetry(Opentelemetry),
     File(File),
     Console(Console),
@@ -27,37 +36,54 @@ impl Kind for Sink {
     const TYPES: &'static [&'static str] = &["opentelemetry", "file", "console"];
 
     fn read(type_name: &str, table: &mut Table<'_, '_>) -> Option<Self> {
-        Some(match type_name {
-            "opentelemetry" => Sink::Opentelemetry(Opentelemetry::read(table)),
-            "file" => Sink::File(File::read(table)),
-            "console" => Sink::Console(Console::read(table)),
+        let backend = match type_name {
+            "opentelemetry" => Backend::Opentelemetry(Opentelemetry::read(table)),
+            "file" => Backend::File(File::read(table)),
+            "console" => Backend::Console(Console::read(table)),
             _ => return None,
-        })
+        };
+        Some(Sink { backend, consumer: Consumer::read(table) })
     }
 
+    /// The options of the type, and those of every sink.
     fn schema(type_name: &str, generator: &mut SchemaGenerator) -> Schema {
-        match type_name {
+        let mut schema = match type_name {
             "opentelemetry" => Opentelemetry::json_schema(generator),
             "file" => File::json_schema(generator),
             _ => Console::json_schema(generator),
+        };
+        let mut consumer = Consumer::json_schema(generator);
+        if let (Some(Json::Object(properties)), Some(Json::Object(common))) =
+            (schema.ensure_object().get_mut("properties"), consumer.ensure_object().get_mut("properties"))
+        {
+            properties.append(common);
         }
+        schema
     }
 }
 
 /// What runs where nothing is configured.
-impl Default for Sink {
+impl Default for Backend {
     fn default() -> Self {
-        Sink::Opentelemetry(Opentelemetry::default())
+        Backend::Opentelemetry(Opentelemetry::default())
     }
 }
 
 impl Sink {
     /// None where it cannot be planned, which is then reported.
     pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Option<SinkPlan> {
+        let (consumer, delivery) = self.consumer.plan();
+        Some(SinkPlan { kind: self.backend.plan(at, planning)?, consumer, delivery })
+    }
+}
+
+impl Backend {
+    /// None where it cannot be planned, which is then reported.
+    fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Option<SinkKind> {
         match self {
-            Sink::Opentelemetry(sink) => sink.plan(at, planning),
-            Sink::File(sink) => Some(sink.plan()),
-            Sink::Console(sink) => Some(sink.plan()),
+            Backend::Opentelemetry(sink) => sink.plan(at, planning),
+            Backend::File(sink) => Some(sink.plan()),
+            Backend::Console(sink) => Some(sink.plan()),
         }
     }
 }

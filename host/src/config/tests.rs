@@ -2,8 +2,9 @@
 
 mod example;
 mod mistakes;
+mod queue;
 
-use super::plan::{ConsoleCodec, Plan, SinkPlan, SourcePlan};
+use super::plan::{ConsoleCodec, Plan, SinkKind, SourcePlan};
 use super::privacy::HMAC_KEY;
 use super::*;
 use crate::transform::{Settings, Source};
@@ -111,9 +112,9 @@ sinks:
     assert_eq!(plan.transforms[0].plan.settings.options, r#"{"depth":9000,"phases":false,"text":"9000"}"#);
     assert_eq!(plan.transforms[0].plan.settings.resource.len(), 1);
     assert_eq!(plan.transforms[1].inputs, ["logs", "input"]);
-    let SinkPlan::Opentelemetry(endpoint) = &plan.sinks[0].plan else { panic!("an opentelemetry") };
+    let SinkKind::Opentelemetry(endpoint) = &plan.sinks[0].plan.kind else { panic!("an opentelemetry") };
     assert_eq!(endpoint.to_string(), "http://jaeger:4318/v1/traces");
-    assert!(matches!(plan.sinks[2].plan, SinkPlan::Console { codec: ConsoleCodec::Json, .. }));
+    assert!(matches!(plan.sinks[2].plan.kind, SinkKind::Console { codec: ConsoleCodec::Json, .. }));
     assert!(!format!("{plan:?}").contains(SECRET), "{plan:?}");
 }
 
@@ -185,6 +186,7 @@ fn the_command_line_wins() {
         options: Some("{}".to_owned()),
         privacy: Some("drop".to_owned()),
         graceful_shutdown_limit: Some(Duration::from_secs(1)),
+        ..Overrides::default()
     };
     let plan =
         |text: &str| Config::parse(text, Format::Yaml, &variable).and_then(|config| config.plan(&overrides, &variable));
@@ -266,7 +268,7 @@ fn secrets_are_read_from_files() {
         let error = with(path).expect_err(path);
         assert!(error.to_string().contains("password_file: ") && !error.to_string().contains(SECRET), "{error}");
     }
-    let key = |name: &str| (name == HMAC_KEY).then(|| "sixteen bytes or more".to_owned());
+    let key = |name: &str| if name == HMAC_KEY { Some("sixteen bytes or more".to_owned()) } else { variable(name) };
     let config = Config::parse("transforms: { a: { type: plugin, privacy: { phone: hmac } } }", Format::Yaml, &key);
     assert!(config.expect("it is YAML").plan(&Overrides::default(), &key).is_ok());
 }

@@ -1,6 +1,6 @@
 //! Where traces go, made from what is planned.
 
-use crate::config::plan::{ConsoleCodec, ConsoleTarget, SinkPlan};
+use crate::config::plan::{ConsoleCodec, ConsoleTarget, SinkKind};
 use crate::export::{Exporter, Scope, Style};
 use std::io::{self, IsTerminal as _, Write};
 
@@ -8,13 +8,13 @@ use std::io::{self, IsTerminal as _, Write};
 ///
 /// # Errors
 /// When the sink's endpoint cannot be used.
-pub(super) fn exporter(sink: &SinkPlan, scope: Scope) -> anyhow::Result<Exporter> {
+pub(super) fn exporter(sink: &SinkKind, scope: Scope) -> anyhow::Result<Exporter> {
     match sink {
-        SinkPlan::Opentelemetry(endpoint) => {
+        SinkKind::Opentelemetry(endpoint) => {
             Exporter::new(endpoint, scope).map_err(|error| anyhow::anyhow!("failed to {error}"))
         }
-        SinkPlan::File { path } => Ok(Exporter::file(path.clone(), scope)),
-        SinkPlan::Console { target, codec } => {
+        SinkKind::File { path } => Ok(Exporter::file(path.clone(), scope)),
+        SinkKind::Console { target, codec } => {
             let (writer, is_terminal): (Box<dyn Write + Send>, bool) = match target {
                 ConsoleTarget::Stdout => (Box::new(io::stdout()), io::stdout().is_terminal()),
                 ConsoleTarget::Stderr => (Box::new(io::stderr()), io::stderr().is_terminal()),

@@ -1,7 +1,7 @@
 //! The sink `console`: traces on the standard output or error, for people.
 
 use crate::config::decode::{Options, Table};
-use crate::config::plan::{ConsoleCodec, ConsoleTarget, SinkPlan};
+use crate::config::plan::{ConsoleCodec, ConsoleTarget, SinkKind};
 use crate::config::value::{Choice, Word};
 use schemars::JsonSchema;
 
@@ -48,7 +48,7 @@ impl Options for Encoding {
 }
 
 impl Console {
-    pub(super) fn plan(self) -> SinkPlan {
-        SinkPlan::Console { target: self.target.0, codec: self.encoding.codec.0 }
+    pub(super) fn plan(self) -> SinkKind {
+        SinkKind::Console { target: self.target.0, codec: self.encoding.codec.0 }
     }
 }

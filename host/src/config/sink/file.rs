@@ -1,7 +1,7 @@
 //! The sink `file`: OTLP/JSON, a line for each request.
 
 use crate::config::decode::{Options, Table};
-use crate::config::plan::SinkPlan;
+use crate::config::plan::SinkKind;
 use schemars::JsonSchema;
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ impl Options for File {
 }
 
 impl File {
-    pub(super) fn plan(self) -> SinkPlan {
-        SinkPlan::File { path: self.path }
+    pub(super) fn plan(self) -> SinkKind {
+        SinkKind::File { path: self.path }
     }
 }

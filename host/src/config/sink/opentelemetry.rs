@@ -3,7 +3,7 @@
 use crate::config::decode::{Decode, Options, Table, text};
 use crate::config::document::{Node, Value};
 use crate::config::path::At;
-use crate::config::plan::SinkPlan;
+use crate::config::plan::SinkKind;
 use crate::config::planning::Planning;
 use crate::config::problem::{Problem, Report};
 use crate::config::secret_file;
@@ -115,7 +115,7 @@ impl JsonSchema for HeaderText {
 
 impl Opentelemetry {
     /// None where something is wrong with it, which is then reported.
-    pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Option<SinkPlan> {
+    pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Option<SinkKind> {
         let headers_at = at.key("headers");
         let headers = self.headers.map(|headers| {
             let read = |(name, value): (String, HeaderText)| {
@@ -137,7 +137,7 @@ impl Opentelemetry {
             compression: self.compression.map(|Choice(compression)| compression),
         };
         match settings.resolve(planning.variable) {
-            Ok(endpoint) => Some(SinkPlan::Opentelemetry(Box::new(endpoint))),
+            Ok(endpoint) => Some(SinkKind::Opentelemetry(Box::new(endpoint))),
             Err(unusable) => {
                 for unusable in unusable.0 {
                     match unusable.name.as_str() {

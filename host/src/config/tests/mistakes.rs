@@ -196,6 +196,43 @@ fn each_kind_of_mistake_has_words_of_its_own() {
             "sinks: { a: { type: opentelemetry, request: { timeout_secs: 601 } } }",
             "1: sinks.a.request.timeout_secs: expected a whole number from 1 to 600, not the number `601`",
         ),
+        ("queue: { durability: disk }", "1: queue.durability: expected fsync, interval or memory, not `disk`"),
+        (
+            "queue: { sync_interval_ms: 100 }",
+            "1: queue.sync_interval_ms: it is only for `durability: interval`; leave it out",
+        ),
+        (
+            "queue: { durability: memory, sync_interval_ms: 100 }",
+            "1: queue.sync_interval_ms: it is only for `durability: interval`; leave it out",
+        ),
+        (
+            "queue: { keep: soon }",
+            "1: queue.keep: expected a time like 7d, 12h or 90s, of at most 10 years, not `soon`",
+        ),
+        (
+            "queue: { dedupe: { window: 90 } }",
+            "1: queue.dedupe.window: expected a time like 7d, 12h or 90s, of at most 10 years, not the number `90`",
+        ),
+        (
+            "queue: { dead_letters: { max_size: 8589934592 } }",
+            "1: queue.dead_letters.max_size: expected less than queue.max_size, which is `8589934592`",
+        ),
+        (
+            "queue: { dedupe: { same_session: last } }",
+            "1: queue.dedupe.same_session: expected first or latest, not `last`",
+        ),
+        (
+            "sinks: { a: { type: console, start_from: begin } }",
+            "1: sinks.a.start_from: expected now or earliest, not `begin`",
+        ),
+        (
+            "sinks: { a: { type: console, when_full: block } }",
+            "1: sinks.a.when_full: expected reject or drop_oldest, not `block`",
+        ),
+        (
+            "sinks: { a: { type: console, batch: { timeout_secs: 5ms } } }",
+            "1: sinks.a.batch.timeout_secs: expected a number of seconds from 0 to 60, not `5ms`",
+        ),
         ("data_dir: ${NOT_SET}", "1: data_dir: the variable NOT_SET is not set; set it, or write ${NOT_SET:-default}"),
     ] {
         assert_eq!(problems(text), [expected], "{text}");
@@ -226,17 +263,21 @@ transforms:
   t: { type: plugin, inputs: ['${SECRET}', '${SECRET}'], privacy: { phone: '${SECRET}', default_country: '${SECRET}', hmac_key_file: '/${SECRET}' } }
 sinks:
   s: { type: opentelemetry, endpoint: '${SECRET}', protocol: '${SECRET}', headers: '${SECRET}' }
-  u: { type: opentelemetry, headers: { 'a b': '${SECRET}' } }
+  u: { type: opentelemetry, headers: { 'a b': '${SECRET}' }, start_from: '${SECRET}', batch: { timeout_secs: '${SECRET}' } }
+queue: { durability: '${SECRET}', keep: '${SECRET}', encryption_key_file: '/${SECRET}' }
 ";
     let found = problems(text);
-    assert!(found.len() >= 16, "{found:#?}");
+    assert!(found.len() >= 21, "{found:#?}");
     assert!(!found.iter().any(|problem| problem.contains(SECRET)), "{found:#?}");
     assert!(found.iter().any(|problem| problem.contains("the value of ${SECRET}")), "{found:#?}");
 }
 
 #[test]
 fn what_is_wrong_with_the_environment_is_told_by_its_name() {
-    let variable = |name: &str| (name == "OTEL_EXPORTER_OTLP_COMPRESSION").then(|| "brotli".to_owned());
+    let variable = |name: &str| match name {
+        "OTEL_EXPORTER_OTLP_COMPRESSION" => Some("brotli".to_owned()),
+        name => variable(name),
+    };
     let config =
         Config::parse("sinks: { a: { type: opentelemetry }, b: { type: opentelemetry } }", Format::Yaml, &variable);
     let error = config.expect("it is YAML").plan(&Overrides::default(), &variable).expect_err("there is no brotli");
