@@ -258,6 +258,19 @@ fn what_came_through_a_pipe_and_is_not_delivered_is_told() {
 /// Of the source of [`Folder::service`].
 const FILE: &str = r#"component_id="calls_log""#;
 
+/// The command line says over the configuration where things are remembered.
+#[test]
+fn positions_are_remembered_in_the_folder_of_the_command_line() {
+    let Some(backend) = Decoder::start() else { return };
+    let folder = Folder::new();
+    writeln!(folder.append_to("calls.ndjson"), "{}", records::call("a")).expect("the folder is ours");
+    let service = folder.service().durable().data_dir(&folder.path("elsewhere"));
+    let mut service = service.export_to(backend.endpoint(Protocol::Grpc)).start();
+    wait_for_sessions(&backend, 1);
+    assert!(service.terminate().success());
+    assert!(folder.path("elsewhere/calls_log/checkpoints.json").exists() && !folder.path("data").exists());
+}
+
 /// A folder in which calls are logged, and one in which the service remembers.
 struct Folder(TempDir);
 

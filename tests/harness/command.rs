@@ -10,12 +10,15 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
+use tempfile::TempDir;
 
 /// A command line.
 #[derive(Debug)]
 pub struct Callspan {
     command: Command,
     input: Vec<u8>,
+    /// For what it remembers.
+    folder: TempDir,
 }
 
 /// What is left of one that has ended.
@@ -30,7 +33,11 @@ pub struct Finished {
 }
 
 /// A command that goes on. Killed when it goes out of scope.
-pub struct Running(Child);
+pub struct Running {
+    child: Child,
+    /// For what it remembers.
+    _folder: TempDir,
+}
 
 impl Callspan {
     /// `callspan transform`.
@@ -41,9 +48,8 @@ impl Callspan {
     /// `callspan` with these arguments.
     pub fn new<const N: usize>(arguments: [&str; N]) -> Self {
         let mut command = Command::new(binary::callspan());
-        command.env("CALLSPAN_CACHE_DIR", binary::cache_dir());
         binary::forget_variables(&mut command);
-        Self { command, input: Vec::new() }.arguments(arguments)
+        Self::of(command).arguments(arguments)
     }
 
     /// Lines for bash as a document shows them, run in this folder with the program under test as `callspan`.
@@ -53,8 +59,14 @@ impl Callspan {
         path.push(":");
         path.push(env::var_os("PATH").unwrap_or_default());
         command.args(["-euo", "pipefail", "-c", lines]).current_dir(folder).env("PATH", path);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for temporary files");
         command.env("CALLSPAN_CACHE_DIR", binary::cache_dir());
-        Self { command, input: Vec::new() }
+        command.env("CALLSPAN_DATA_DIR", folder.path());
+        Self { command, input: Vec::new(), folder }
     }
 
     /// Adds to the command line.
@@ -105,12 +117,12 @@ impl Callspan {
     pub fn start(self) -> Running {
         let mut child = Child::start("callspan", self.command);
         child.stdin().write_all(&self.input).expect("callspan reads its input");
-        Running(child)
+        Running { child, _folder: self.folder }
     }
 
     /// Runs it with a reader that takes one line of its output and goes away, and waits for its end.
     pub fn run_for_one_line(self) -> Finished {
-        let Self { mut command, input } = self;
+        let Self { mut command, input, folder: _folder } = self;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("callspan was just built");
         let mut stdin = process.stdin.take().expect("it is piped");
@@ -137,12 +149,12 @@ impl Callspan {
 impl Running {
     /// Waits until it has written what `find` looks for, and hands that out. Lines are those of both streams.
     pub fn wait_for<T>(&mut self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
-        self.0.wait_for(what, find)
+        self.child.wait_for(what, find)
     }
 
     /// Ends it as Ctrl-C or a service manager does.
     pub fn terminate(&mut self) -> ExitStatus {
-        self.0.terminate()
+        self.child.terminate()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{Protocol, binary};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use tempfile::TempDir;
 
@@ -16,8 +17,8 @@ pub struct Service {
     child: Child,
     address: String,
     admin: String,
-    /// Of its configuration file, which lives as long.
-    _folder: Option<TempDir>,
+    /// Of its configuration file and what it remembers, unless that is elsewhere.
+    _folder: TempDir,
 }
 
 /// What it is started with.
@@ -29,14 +30,22 @@ pub struct Builder {
     /// The file's name, and what is in it.
     config: Option<(String, String)>,
     has_admin: bool,
+    is_durable: bool,
 }
 
 impl Service {
-    /// A service with the built-in plugin, every default, and no backend.
+    /// A service with the built-in plugin, every default, no backend, and a queue in memory.
     #[expect(clippy::new_ret_no_self, reason = "reads as the beginning of the sentence it is used in")]
     pub fn new() -> Builder {
         let endpoint = Some(Endpoint::nobody(Protocol::Grpc));
-        Builder { arguments: Vec::new(), variables: Vec::new(), endpoint, config: None, has_admin: true }
+        Builder {
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            endpoint,
+            config: None,
+            has_admin: true,
+            is_durable: false,
+        }
     }
 
     /// Where it takes pushes: `127.0.0.1:PORT`. Empty when none of its sources does.
@@ -196,6 +205,20 @@ impl Builder {
         self
     }
 
+    /// Leaves the durability of its queue to the configuration; otherwise nothing is stored.
+    #[must_use]
+    pub fn durable(mut self) -> Self {
+        self.is_durable = true;
+        self
+    }
+
+    /// Remembers things in this folder, for one that is started again; otherwise in one of its own, if the configuration
+    /// names none.
+    #[must_use]
+    pub fn data_dir(self, path: &Path) -> Self {
+        self.arguments(["--data-dir", &path.display().to_string()])
+    }
+
     /// Starts it, and waits until it runs.
     pub fn start(self) -> Service {
         let mut command = Command::new(binary::callspan());
@@ -203,17 +226,19 @@ impl Builder {
         if self.has_admin {
             command.args(["--admin-address", "127.0.0.1:0"]);
         }
-        let folder = self.config.map(|(name, text)| {
-            let folder = tempfile::tempdir().expect("a folder for temporary files");
+        if !self.is_durable {
+            command.args(["--durability", "memory"]);
+        }
+        let folder = tempfile::tempdir().expect("a folder for temporary files");
+        if let Some((name, text)) = self.config {
             std::fs::write(folder.path().join(&name), text).expect("the folder is ours");
             command.arg("--config").arg(folder.path().join(name));
-            folder
-        });
-        if folder.is_none() {
+        } else {
             command.args(["--address", "127.0.0.1:0"]);
         }
         command.args(&self.arguments);
         command.env("CALLSPAN_CACHE_DIR", binary::cache_dir());
+        command.env("CALLSPAN_DATA_DIR", folder.path().join("data"));
         binary::forget_variables(&mut command);
         if let Some(endpoint) = &self.endpoint {
             command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint.url);
