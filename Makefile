@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm-target programs run test lint bench throughput soak fuzz
+.PHONY: help setup wasm-target programs run test lint bench bench-stores throughput soak fuzz
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 FUZZ_SECONDS ?= 60
@@ -10,7 +10,7 @@ SOAK_RECORDS ?= 1000000
 CARGO_FUZZ := 0.13.1
 
 help: ## List the goals
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: wasm-target programs .venv/installed ## Install what tests need: the WebAssembly target, programs, and .venv with the peers
 
@@ -26,6 +26,7 @@ test: setup ## Run every test
 lint: wasm-target ## Check formatting, lints and documentation
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path tests/guests/Cargo.toml
+	cargo fmt --all --check --manifest-path tests/stores/Cargo.toml
 	cargo fmt --all --check --manifest-path plugin/fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets -- --deny warnings
 	cargo clippy --manifest-path tests/guests/Cargo.toml --target-dir target/guests -- --deny warnings
@@ -33,6 +34,9 @@ lint: wasm-target ## Check formatting, lints and documentation
 
 bench: wasm-target ## Measure the mapping, natively and as a component
 	cargo bench --bench mapping
+
+bench-stores: ## Compare embedded stores for a durable queue; as root, it fills a small disk too
+	cargo run --release --manifest-path tests/stores/Cargo.toml
 
 # Two builds: cargo leaves the program out when it is asked for an example with it.
 throughput: wasm-target ## Measure pushes a second against a bare server; needs wrk, and installs it
