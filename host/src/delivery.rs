@@ -7,10 +7,12 @@
 //! | the mapping yields nothing for it | acknowledged |
 //! | the mapping, or the plugin's failure, refused it | rejected, with the reason |
 //! | the backend refused the trace for good | rejected, code `backend_refused` |
-//! | the backend cannot take it now | tried again for a while, then handed back to be retried |
+//! | the queue knows the trace: it was delivered before | the queue has answered for it |
+//! | the backend cannot take it now | tried again, for a while or for ever, then handed back to be retried |
 //!
-//! Whoever appended the record still waits for the answer, so trying again is kept short: a sender that waits too long
-//! gives up on its own, and sends again what was perhaps delivered.
+//! With a queue in memory, whoever appended the record still waits for the answer, so trying again is kept short: a sender
+//! that waits too long gives up on its own, and sends again what was perhaps delivered. With one on disk nobody waits, and
+//! it is tried until it succeeds.
 //!
 //! A record that comes alone is delivered at once. While a batch is under way, the next one is made up when that is done,
 //! or when it is full, or has waited for a moment: so under load batches grow by themselves, and the price of a batch is
@@ -19,8 +21,9 @@
 mod reports;
 
 use crate::export::{self, Backoff, BackoffSettings, Exporter, Prepared};
-use crate::queue::{Consumer, Delivery, Settlement};
+use crate::queue::{Consume, Deliver, Settlement, TraceIdentity};
 use crate::record::{Record, Rejection};
+use crate::span::Trace;
 use crate::transform::{Outcome, Plugin, Slot, Workers};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +43,8 @@ pub struct Settings {
     pub batches_max: usize,
     /// How long a batch that is not full waits at most for one under way to be done.
     pub linger: Duration,
-    /// For how long a batch is tried again while its senders wait.
-    pub retry_for: Duration,
+    /// For how long a batch is tried again; without it, until it succeeds.
+    pub retry_for: Option<Duration>,
     /// The delays between tries.
     pub backoff: BackoffSettings,
 }
@@ -53,16 +56,16 @@ impl Default for Settings {
             batch_bytes_max: 8 * 1024 * 1024,
             batches_max: 8,
             linger: Duration::from_millis(5),
-            retry_for: Duration::from_secs(2),
+            retry_for: Some(Duration::from_secs(2)),
             backoff: BackoffSettings { initial_delay: Duration::from_millis(100), ..BackoffSettings::default() },
         }
     }
 }
 
 /// The way of records through one transform to one sink.
-pub struct Route {
+pub struct Route<C> {
     /// Where the records come from.
-    pub consumer: Consumer,
+    pub consumer: C,
     /// The threads that map them, shared with other routes.
     pub workers: Workers,
     /// What maps them.
@@ -87,13 +90,14 @@ struct Shared {
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 
 /// Delivers until the queue is closed and drained; every record taken out is settled when this returns.
-pub async fn run(route: Route) {
+pub async fn run<C: Consume>(route: Route<C>) {
     let Route { mut consumer, workers, plugin, exporter, settings, reports } = route;
     let (batches_max, records_max, bytes_max) =
         (settings.batches_max.max(1), settings.batch_records_max, settings.batch_bytes_max);
     let linger = settings.linger;
     let shared = Arc::new(Shared { plugin, exporter, settings, reports });
     let mut under_way = JoinSet::new();
+    consumer.begin().await;
     while consumer.has_more().await {
         if !under_way.is_empty() && consumer.waiting() < records_max {
             // It fails when time is up.
@@ -122,7 +126,7 @@ fn note(finished: Option<Result<(), tokio::task::JoinError>>) {
     }
 }
 
-async fn deliver(batch: Vec<Delivery>, slot: Slot, shared: Arc<Shared>) {
+async fn deliver<D: Deliver>(batch: Vec<D>, slot: Slot, shared: Arc<Shared>) {
     let reports = &shared.reports;
     let records: Vec<Record> = batch.iter().map(|delivery| delivery.record().clone()).collect();
     let begun = Instant::now();
@@ -134,6 +138,7 @@ async fn deliver(batch: Vec<Delivery>, slot: Slot, shared: Arc<Shared>) {
     for (delivery, outcome) in batch.into_iter().zip(outcomes) {
         match outcome {
             Outcome::Trace(trace) => {
+                let Some(delivery) = delivery.claim(identity(&trace)) else { continue };
                 waiting.push(Some(delivery));
                 traces.push(trace);
             }
@@ -156,9 +161,9 @@ async fn deliver(batch: Vec<Delivery>, slot: Slot, shared: Arc<Shared>) {
 
 /// Exports what is prepared and settles its deliveries, trying again those that the backend cannot take now. Each
 /// delivery is taken out of its place as it is settled.
-async fn export(mut waiting: Vec<Option<Delivery>>, mut prepared: Prepared, shared: &Shared) {
+async fn export<D: Deliver>(mut waiting: Vec<Option<D>>, mut prepared: Prepared, shared: &Shared) {
     let Shared { exporter, settings, reports, .. } = shared;
-    let give_up_at = Instant::now() + settings.retry_for;
+    let give_up_at = settings.retry_for.and_then(|retry_for| Instant::now().checked_add(retry_for));
     let mut backoff = Backoff::new(settings.backoff, fastrand::u64(..));
     loop {
         let begun = Instant::now();
@@ -184,7 +189,7 @@ async fn export(mut waiting: Vec<Option<Delivery>>, mut prepared: Prepared, shar
         }
         let delay = backoff.next_delay(again.after);
         reports.unreachable(&again.reason);
-        if Instant::now() + delay > give_up_at {
+        if give_up_at.is_some_and(|give_up_at| Instant::now() + delay > give_up_at) {
             let retry_after = again.after.unwrap_or(RETRY_AFTER_DEFAULT).min(settings.backoff.max_retry_after);
             let given_back = waiting.into_iter().flatten();
             return reports.given_back(given_back.map(|it| it.settle(Settlement::RetryAfter(retry_after))).count());
@@ -206,6 +211,11 @@ impl Again {
         self.after = self.after.max(after);
         self.reason = reason;
     }
+}
+
+/// The first span stands for the record as a whole: several records may contribute to one trace.
+fn identity(trace: &Trace) -> TraceIdentity {
+    TraceIdentity { trace_id: trace.id.0, span_id: trace.spans.first().map_or([0; 8], |span| span.id.0) }
 }
 
 fn refused_by_backend() -> Rejection {

@@ -20,6 +20,7 @@ pub mod stdin;
 mod body;
 mod counters;
 mod store;
+mod syntax;
 mod under_way;
 
 #[cfg(test)]
@@ -27,8 +28,9 @@ mod double;
 #[cfg(test)]
 mod stage;
 
-use crate::queue::{Full, MemoryQueue, Receipt, Settlement};
+use crate::queue::{EmbeddedEntrance, MemoryQueue, Receipt, Refused, Settlement};
 use crate::record::Record;
+use std::sync::Arc;
 
 pub use counters::SourceCounters;
 
@@ -37,17 +39,30 @@ pub trait Append: Send + Sync + 'static {
     /// Tells what became of a record.
     type Receipt: Future<Output = Settlement> + Send;
 
-    /// Takes a record in.
+    /// Takes a record in. What its sender calls the push, if it does, tells the same push again.
     ///
     /// # Errors
-    /// When the queue holds as much as it may.
-    fn append(&self, record: Record) -> Result<Self::Receipt, Full>;
+    /// When the queue holds as much as it may, or cannot write.
+    fn append(&self, record: Record, push_id: Option<&Arc<str>>) -> Result<Self::Receipt, Refused>;
 }
 
 impl Append for MemoryQueue {
     type Receipt = Receipt;
 
-    fn append(&self, record: Record) -> Result<Receipt, Full> {
+    /// A push that comes again is delivered again: nothing is remembered.
+    fn append(&self, record: Record, _push_id: Option<&Arc<str>>) -> Result<Receipt, Refused> {
         MemoryQueue::append(self, record)
+    }
+}
+
+impl Append for EmbeddedEntrance {
+    type Receipt = Receipt;
+
+    /// What is not JSON is kept as a dead letter, and rejected: its sender can do something about it, no mapping can.
+    fn append(&self, record: Record, push_id: Option<&Arc<str>>) -> Result<Receipt, Refused> {
+        match syntax::check(&record.body) {
+            Ok(()) => EmbeddedEntrance::append(self, record, push_id),
+            Err(rejection) => self.refuse(record, push_id, rejection),
+        }
     }
 }

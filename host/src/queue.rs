@@ -8,6 +8,7 @@
 //! A consumer is whoever takes records out. The queue does not know what consumers do with them, nor how they are
 //! called.
 
+mod embedded;
 mod error;
 mod key;
 mod memory;
@@ -16,9 +17,10 @@ mod room;
 mod settings;
 mod store;
 
-use crate::record::Rejection;
+use crate::record::{Record, Rejection};
 use std::time::Duration;
 
+pub use embedded::{EmbeddedConsumer, EmbeddedDelivery, EmbeddedEntrance, EmbeddedQueue, Joining, Surroundings};
 pub use error::{OpenError, StoreError};
 pub use key::{Key, NoKey};
 pub use memory::{Consumer, Delivery, Entrance, MemoryQueue, consumer};
@@ -27,6 +29,10 @@ pub use room::{Capacity, Room};
 pub use settings::{
     ConsumerSettings, DeadLetterSettings, DuplicateSettings, Durability, SameTrace, Settings, StartFrom, WhenFull,
 };
+pub use store::TraceIdentity;
+
+/// The folder of a queue, within the folder for what is remembered.
+pub const FOLDER: &str = "queue";
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,10 +59,47 @@ impl Settlement {
     }
 }
 
-/// The queue holds as many records, or as many bytes, as it may, or it is closed because the service stops.
+/// Why a record is not taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the queue is full")]
-pub struct Full;
+pub enum Refused {
+    /// The queue holds as much as it may, or it is closed because the service stops.
+    #[error("the queue is full")]
+    Full,
+    #[error("the disk has too little room left")]
+    NoSpace,
+    #[error("the queue cannot write")]
+    Broken,
+}
+
+/// The end of a queue at which records are taken out.
+pub trait Consume: Send + 'static {
+    type Delivery: Deliver;
+
+    /// To be called once, before anything else.
+    fn begin(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Waits until there is a record to take. False once nothing more will come.
+    fn has_more(&mut self) -> impl Future<Output = bool> + Send;
+
+    /// How many records there are to take, about.
+    fn waiting(&self) -> usize;
+
+    /// Takes as many records as there are, up to this many and this many bytes; a single record may be larger.
+    fn take(&mut self, records_max: usize, bytes_max: usize) -> impl Future<Output = Vec<Self::Delivery>> + Send;
+}
+
+/// A record that was taken out. It is to be answered once; dropped without an answer, it is to be delivered again.
+pub trait Deliver: Send + Sized + 'static {
+    /// What is to be delivered.
+    fn record(&self) -> &Record;
+
+    /// Says what the record becomes, before it is delivered. None when the queue knows it to be delivered already, or
+    /// under way: then it has been answered for.
+    fn claim(self, identity: TraceIdentity) -> Option<Self>;
+
+    /// Says what became of it.
+    fn settle(self, settlement: Settlement);
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,20 +1,26 @@
 //! Builds the parts of a plan and joins them: each source appends to a queue that leads to every route of the
 //! transforms that take from it, and each route leads to one sink.
 
+mod entrance;
 mod sinks;
 mod sources;
 
 use crate::config::plan::Plan;
 use crate::connections::{ConnectionLimits, serve};
 use crate::delivery::{self, Reports, Route};
-use crate::queue::{Capacity, Entrance, MemoryQueue, Room, consumer};
+use crate::queue::{
+    self, Capacity, Consume, ConsumerSettings, Durability, EmbeddedQueue, Joining, MemoryQueue, Room, Surroundings,
+    consumer,
+};
 use crate::telemetry::{Health, Metrics, Reporter, metric};
 use crate::transform::{Plugin, WorkerThreads, Workers};
 use crate::{admin, export};
 use anyhow::Context as _;
+use entrance::Entrance;
 use sources::Source;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -25,7 +31,9 @@ use tokio::task::JoinSet;
 /// A service that listens and is about to run.
 pub struct Service {
     sources: Vec<Source>,
-    routes: Vec<Route>,
+    routes: Vec<Running>,
+    /// Unless records wait in memory.
+    queue: Option<EmbeddedQueue>,
     admin: Option<TcpListener>,
     worker_threads: WorkerThreads,
     graceful_shutdown_limit: Duration,
@@ -35,6 +43,9 @@ pub struct Service {
     health: Health,
     itself: Reporter,
 }
+
+/// The loop of one route.
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What senders get to hear that their records were not finished.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -69,46 +80,85 @@ impl Service {
             health.part("transform", &transform.name);
         }
         let transforms: Vec<_> = plan.transforms.into_iter().zip(plugins.into_iter().map(Arc::new)).collect();
-        let mut routes = Vec::new();
-        // Of each route, the entrance and the sources that lead to it.
-        let mut entrances: Vec<(Entrance, Vec<String>)> = Vec::new();
+        let mut ways = Vec::new();
         for sink in plan.sinks {
             let component = metrics.component("sink", sink.plan.kind.type_name(), &sink.name);
             let reporter = health.part("sink", &sink.name);
             for (transform, plugin) in transforms.iter().filter(|(part, _)| sink.inputs.contains(&part.name)) {
-                let (entrance, consumer) = consumer();
-                entrances.push((entrance, transform.inputs.clone()));
                 let mapping = metrics.component("transform", "plugin", &transform.name);
-                routes.push(Route {
-                    consumer,
+                let exporter = sinks::exporter(&sink.plan.kind, scope(plugin))?;
+                ways.push(Way {
+                    name: format!("{}/{}", transform.name, sink.name),
+                    sources: transform.inputs.clone(),
+                    consumer: sink.plan.consumer,
                     workers: workers.clone(),
                     plugin: Arc::clone(plugin),
-                    exporter: Arc::new(
-                        sinks::exporter(&sink.plan.kind, scope(plugin))?
-                            .with_rejected_spans(component.counter(metric::REJECTED_SPANS, &[])),
-                    ),
+                    exporter: exporter.with_rejected_spans(component.counter(metric::REJECTED_SPANS, &[])),
                     settings: sink.plan.delivery.clone(),
                     reports: Reports::new(&sink.name, mapping, component.clone(), reporter.clone()),
                 });
             }
         }
+        let is_on_disk = plan.queue.durability != Durability::Memory;
+        let folder = plan.data_dir.filter(|_| is_on_disk).map(|data_dir| data_dir.join(queue::FOLDER));
+        let (queue, mut entrances, routes) = match folder {
+            Some(folder) => {
+                let surroundings = Surroundings { metrics: &metrics, health: health.part("queue", "queue") };
+                let joining = ways.iter().map(Way::joining).collect();
+                let (queue, consumers) = EmbeddedQueue::open(&folder, plan.queue, joining, surroundings)
+                    .context("failed to open the queue")?;
+                let routes: Vec<Running> =
+                    ways.into_iter().zip(consumers).map(|(way, consumer)| way.on_disk(consumer)).collect();
+                (Some(queue), Vec::new(), routes)
+            }
+            None => {
+                tracing::info!(
+                    durability = "memory",
+                    "records wait in memory: they are acknowledged when they are delivered"
+                );
+                let (mut entrances, mut routes) = (Vec::new(), Vec::new());
+                for way in ways {
+                    let (entrance, consumer) = consumer();
+                    entrances.push((entrance, way.sources.clone()));
+                    routes.push(way.run(consumer));
+                }
+                (None, entrances, routes)
+            }
+        };
         let (mut sources, mut rooms) = (Vec::new(), Vec::new());
         // A source whose sink takes nothing fills its own room, and none of another's.
         let capacity = Capacity::default().part_of(plan.sources.len());
         for source in plan.sources {
             let room = Room::new(capacity, &metrics.component("buffer", "memory", &source.name));
             rooms.push(room.clone());
-            let leads_to = entrances.iter().filter(|(_, inputs)| inputs.contains(&source.name));
-            let queue = MemoryQueue::new(leads_to.map(|(entrance, _)| entrance.clone()).collect(), room);
+            let entrance = match &queue {
+                Some(queue) => Entrance::Disk(queue.entrance(&source.name, room)),
+                None => {
+                    let leads_to = entrances.iter().filter(|(_, inputs)| inputs.contains(&source.name));
+                    Entrance::Memory(MemoryQueue::new(leads_to.map(|(entrance, _)| entrance.clone()).collect(), room))
+                }
+            };
             let component = metrics.component("source", source.plan.type_name(), &source.name);
-            sources.push(Source::start(source, queue, component).await?);
+            sources.push(Source::start(source, entrance, component).await?);
         }
+        entrances.clear();
         let admin = match plan.admin {
             Some(address) => Some(listen(address, "admin.address or --admin-address").await?),
             None => None,
         };
         let graceful_shutdown_limit = plan.graceful_shutdown_limit;
-        Ok(Service { sources, routes, admin, worker_threads, graceful_shutdown_limit, rooms, metrics, health, itself })
+        Ok(Service {
+            sources,
+            routes,
+            queue,
+            admin,
+            worker_threads,
+            graceful_shutdown_limit,
+            rooms,
+            metrics,
+            health,
+            itself,
+        })
     }
 
     /// Where the first source that speaks HTTP listens.
@@ -140,7 +190,7 @@ impl Service {
             sources.spawn(source.run(raised(&stop_sources)));
         }
         tracing::info!("ready");
-        let mut routes: JoinSet<()> = self.routes.into_iter().map(delivery::run).collect();
+        let mut routes: JoinSet<()> = self.routes.into_iter().collect();
 
         let mut failure = None;
         tokio::select! {
@@ -154,7 +204,10 @@ impl Service {
         stop_sources.send_replace(true);
         let finish = async {
             let sources = all(&mut sources).await;
-            // The sources held the queues' only ends for appending: the routes drain what is in them, and end.
+            // In memory, the sources held the queues' only ends for appending: the routes drain what is in them, and end.
+            if let Some(queue) = &self.queue {
+                queue.finish();
+            }
             while routes.join_next().await.is_some() {}
             sources
         };
@@ -171,12 +224,24 @@ impl Service {
             // What is under way is dropped, which asks its senders to come again; they get a moment to hear it.
             routes.shutdown().await;
             let _told = tokio::time::timeout(FAREWELL, all(&mut sources)).await;
+            if let Some(queue) = self.queue {
+                tracing::warn!(
+                    code = "shutdown_cut",
+                    "stopped before everything was delivered; the rest stays in the queue"
+                );
+                // A disk that hangs does not hold up the end: what was acknowledged is on it.
+                let _closed = tokio::time::timeout(FAREWELL, tokio::task::spawn_blocking(|| queue.close())).await;
+                return failure.map_or(Ok(()), Err);
+            }
             if records > 0 {
                 tracing::error!(code = "shutdown_cut", records, "stopped before everything was finished");
                 anyhow::bail!("stopped with records under way: {records}; none of them was acknowledged");
             }
             tracing::info!("stopped at once, with nothing under way");
             return failure.map_or(Ok(()), Err);
+        }
+        if let Some(queue) = self.queue {
+            tokio::task::spawn_blocking(|| queue.close()).await.context("failed to close the queue")?;
         }
         stop_admin.send_replace(true);
         while tasks.join_next().await.is_some() {}
@@ -185,6 +250,43 @@ impl Service {
             .context("failed to end the threads that run plugins")?;
         tracing::info!("stopped");
         failure.map_or(Ok(()), Err)
+    }
+}
+
+/// The way of records through one transform to one sink, before it is known where they wait.
+struct Way {
+    name: String,
+    sources: Vec<String>,
+    consumer: ConsumerSettings,
+    workers: Workers,
+    plugin: Arc<Plugin>,
+    exporter: export::Exporter,
+    settings: delivery::Settings,
+    reports: Reports,
+}
+
+impl Way {
+    /// How it takes part in a queue on disk.
+    fn joining(&self) -> Joining {
+        let contract = self.plugin.contract();
+        Joining {
+            name: self.name.clone(),
+            sources: self.sources.clone(),
+            settings: self.consumer,
+            mapping: self.plugin.fingerprint().to_owned(),
+            plugin: format!("{} {}", contract.name, contract.version),
+        }
+    }
+
+    /// On disk a record can wait for as long as a backend needs.
+    fn on_disk<C: Consume>(mut self, consumer: C) -> Running {
+        self.settings.retry_for = None;
+        self.run(consumer)
+    }
+
+    fn run<C: Consume>(self, consumer: C) -> Running {
+        let Way { workers, plugin, exporter, settings, reports, .. } = self;
+        Box::pin(delivery::run(Route { consumer, workers, plugin, exporter: Arc::new(exporter), settings, reports }))
     }
 }
 

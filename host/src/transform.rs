@@ -19,6 +19,7 @@ mod contract;
 mod deadline;
 mod engine;
 mod error;
+mod fingerprint;
 mod ids;
 mod limits;
 mod loader;
@@ -60,12 +61,18 @@ pub struct Plugin {
     limits: Limits,
     /// The operator's own resource attributes, which win over the plugin's.
     resource: Vec<Attribute>,
+    fingerprint: String,
 }
 
 impl Plugin {
     /// What the plugin says it can emit.
     pub fn contract(&self) -> &Contract {
         &self.contract
+    }
+
+    /// Names the mapping: under an equal one, the same record becomes the same bytes.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// Maps records: one outcome for each, in their order. Blocks for as long as the guest computes.

@@ -6,6 +6,8 @@ use crate::config::Overrides;
 use crate::service::Service;
 use crate::{shutdown, telemetry};
 use anyhow::Context as _;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use std::time::Duration;
 
 /// Standard variables that this version does not act on: somebody who sets one counts on it.
@@ -24,6 +26,8 @@ pub(super) fn run(arguments: Serve) -> Result<Verdict, Failure> {
     let mut plan = config.plan(&overrides, &variable)?;
     plan.admin = arguments.admin_address.or(plan.admin);
     let plugins = load_all(&loader()?, &plan)?;
+    // Whatever is written from here on tells of calls, and belongs to this user alone.
+    umask(Mode::RWXG | Mode::RWXO);
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let served = runtime.block_on(async {
         let service = Service::start(plan, plugins).await?;

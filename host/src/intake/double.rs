@@ -1,7 +1,7 @@
 //! A queue for tests, that answers on cue.
 
 use super::Append;
-use crate::queue::{Full, Settlement};
+use crate::queue::{Refused, Settlement};
 use crate::record::{Position, Record, Rejection};
 use std::future::{pending, ready};
 use std::pin::Pin;
@@ -21,11 +21,11 @@ pub(in crate::intake) struct Queue {
 impl Append for Queue {
     type Receipt = Pin<Box<dyn Future<Output = Settlement> + Send>>;
 
-    fn append(&self, record: Record) -> Result<Self::Receipt, Full> {
+    fn append(&self, record: Record, _push_id: Option<&Arc<str>>) -> Result<Self::Receipt, Refused> {
         let body = String::from_utf8_lossy(&record.body).into_owned();
         let mut taken = self.taken.lock().expect("no panic");
         if self.room.is_some_and(|room| taken.len() >= room) {
-            return Err(Full);
+            return Err(Refused::Full);
         }
         taken.push(body.clone());
         self.has_taken.notify_one();

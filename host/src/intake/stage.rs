@@ -1,7 +1,7 @@
 //! A queue for tests that settles on cue.
 
 use super::Append;
-use crate::queue::{Full, Settlement};
+use crate::queue::{Refused, Settlement};
 use crate::record::{Record, Rejection};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -78,12 +78,12 @@ impl Stage {
 impl Append for Arc<Stage> {
     type Receipt = Pin<Box<dyn Future<Output = Settlement> + Send>>;
 
-    fn append(&self, record: Record) -> Result<Self::Receipt, Full> {
+    fn append(&self, record: Record, _push_id: Option<&Arc<str>>) -> Result<Self::Receipt, Refused> {
         let cue = {
             let mut state = self.state.lock().expect("no panic");
             let cue = state.cues.pop_front();
             if matches!(cue, Some(Cue::Full)) {
-                return Err(Full);
+                return Err(Refused::Full);
             }
             state.appended.push(String::from_utf8_lossy(&record.body).into_owned());
             cue

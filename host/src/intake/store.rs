@@ -2,9 +2,10 @@
 
 use super::Append;
 use super::counters::SourceCounters;
-use crate::queue::Settlement;
+use crate::queue::{Refused, Settlement};
 use crate::record::Record;
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -24,14 +25,21 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub(super) async fn store<Q: Append>(
     queue: &Q,
     records: impl ExactSizeIterator<Item = Bytes>,
+    push_id: Option<&Arc<str>>,
     answer_timeout: Duration,
     counters: &SourceCounters,
 ) -> Vec<Fate> {
     let count = records.len();
     let mut receipts = Vec::with_capacity(count);
+    let mut refused = Refused::Full;
     for body in records {
-        let Ok(receipt) = queue.append(Record { body, metadata: Vec::new() }) else { break };
-        receipts.push((receipt, counters.received()));
+        match queue.append(Record { body, metadata: Vec::new() }, push_id) {
+            Ok(receipt) => receipts.push((receipt, counters.received())),
+            Err(why) => {
+                refused = why;
+                break;
+            }
+        }
     }
     let not_taken = count - receipts.len();
     let mut fates = Vec::with_capacity(count);
@@ -44,7 +52,10 @@ pub(super) async fn store<Q: Append>(
         unsettled.settle(&settlement);
         fates.push(Fate::Settled(settlement));
     }
-    fates.extend((0..not_taken).map(|_| Fate::NotTaken));
+    fates.extend((0..not_taken).map(|_| match refused {
+        Refused::Full => Fate::NotTaken,
+        Refused::NoSpace | Refused::Broken => Fate::Settled(Settlement::RetryAfter(RETRY_AFTER)),
+    }));
     fates
 }
 

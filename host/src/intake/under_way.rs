@@ -7,7 +7,7 @@
 use super::Append;
 use super::counters::SourceCounters;
 use crate::export::{Backoff, BackoffSettings};
-use crate::queue::{Full, Settlement};
+use crate::queue::{Refused, Settlement};
 use crate::record::{Record, Rejection};
 use crate::telemetry::Component;
 use std::sync::Arc;
@@ -73,11 +73,11 @@ impl<Q: Append, M: Send + 'static> UnderWay<Q, M> {
     ///
     /// # Errors
     /// When the queue is full, or was full a moment ago: then the record is not taken in.
-    pub(super) fn append(&mut self, mark: M, record: &Record) -> Result<(), Full> {
+    pub(super) fn append(&mut self, mark: M, record: &Record) -> Result<(), Refused> {
         if Instant::now() < self.full_until {
-            return Err(Full);
+            return Err(Refused::Full);
         }
-        let receipt = match self.queue.append(record.clone()) {
+        let receipt = match self.queue.append(record.clone(), None) {
             Ok(receipt) => receipt,
             Err(full) => {
                 self.full_until = Instant::now() + self.full_delay;
@@ -155,6 +155,6 @@ async fn settled<Q: Append>(
         if tokio::time::timeout(delay, stopped.wait_for(|stopped| *stopped)).await.is_ok() {
             return Verdict::Unsettled;
         }
-        receipt = queue.append(record.clone()).ok();
+        receipt = queue.append(record.clone(), None).ok();
     }
 }

@@ -3,7 +3,7 @@
 
 use super::receipt::{Receipt, Settler, receipt};
 use super::room::Room;
-use super::{Full, Settlement};
+use super::{Consume, Deliver, Refused, Settlement, TraceIdentity};
 use crate::record::Record;
 use tokio::sync::mpsc;
 
@@ -49,7 +49,7 @@ impl MemoryQueue {
     ///
     /// # Errors
     /// When the queue is full, or no consumer is left because the process shuts down.
-    pub fn append(&self, record: Record) -> Result<Receipt, Full> {
+    pub fn append(&self, record: Record) -> Result<Receipt, Refused> {
         let place = self.room.take(record.body.len())?;
         let (settlers, receipt) = receipt(self.consumers.len(), place);
         for (Entrance(consumer), settler) in self.consumers.iter().zip(settlers) {
@@ -60,25 +60,25 @@ impl MemoryQueue {
     }
 }
 
-impl Consumer {
-    /// Waits until there is a record to take. False once all queues that lead here are gone and everything has been
-    /// taken.
-    pub async fn has_more(&mut self) -> bool {
+impl Consume for Consumer {
+    type Delivery = Delivery;
+
+    async fn begin(&mut self) {}
+
+    /// False once all queues that lead here are gone and everything has been taken.
+    async fn has_more(&mut self) -> bool {
         if self.first.is_none() {
             self.first = self.deliveries.recv().await;
         }
         self.first.is_some()
     }
 
-    /// How many records there are to take.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
+    fn waiting(&self) -> usize {
         self.deliveries.len() + usize::from(self.first.is_some())
     }
 
-    /// Waits for records, and takes as many as there are, up to this many and this many bytes; a single record may be
-    /// larger. Empty once there is nothing more.
-    pub async fn take(&mut self, records_max: usize, bytes_max: usize) -> Vec<Delivery> {
+    /// Waits for records. Empty once there is nothing more.
+    async fn take(&mut self, records_max: usize, bytes_max: usize) -> Vec<Delivery> {
         self.has_more().await;
         let mut batch = Vec::with_capacity(records_max.min(self.deliveries.len() + 1));
         let mut bytes: usize = 0;
@@ -97,14 +97,17 @@ impl Consumer {
     }
 }
 
-impl Delivery {
-    /// What is to be delivered.
-    pub fn record(&self) -> &Record {
+impl Deliver for Delivery {
+    fn record(&self) -> &Record {
         &self.record
     }
 
-    /// Says what became of it.
-    pub fn settle(self, settlement: Settlement) {
+    /// Nothing is remembered: whatever is appended is delivered.
+    fn claim(self, _identity: TraceIdentity) -> Option<Self> {
+        Some(self)
+    }
+
+    fn settle(self, settlement: Settlement) {
         self.settler.settle(settlement);
     }
 }
@@ -146,9 +149,9 @@ mod tests {
     async fn a_full_queue_says_so_until_a_record_is_settled() {
         let (queue, mut consumer) = queue();
         let _receipts = ["a", "b"].map(|body| queue.append(record(body)).expect("there is room"));
-        assert_eq!(queue.append(record("c")).err(), Some(Full));
+        assert_eq!(queue.append(record("c")).err(), Some(Refused::Full));
         let mut batch = consumer.take(1, 100).await;
-        assert_eq!(queue.append(record("c")).err(), Some(Full), "it is taken out, but not settled");
+        assert_eq!(queue.append(record("c")).err(), Some(Refused::Full), "it is taken out, but not settled");
         batch.remove(0).settle(Settlement::Acknowledged);
         assert!(queue.append(record("c")).is_ok());
     }

@@ -1,7 +1,7 @@
 //! How much the queue holds. A record takes its room from when it is appended until it is settled, so the memory of a
 //! service is bounded whatever its senders do.
 
-use super::Full;
+use super::Refused;
 use crate::telemetry::{Component, Gauge, metric};
 
 /// How much a queue may hold.
@@ -65,7 +65,7 @@ impl Room {
     }
 
     /// Takes the place of a record of this size.
-    pub(super) fn take(&self, size: usize) -> Result<Place, Full> {
+    pub(super) fn take(&self, size: usize) -> Result<Place, Refused> {
         let size = size as u64;
         let before = self.records.add(1);
         let bytes_before = self.bytes.add(size);
@@ -73,7 +73,7 @@ impl Room {
         let place = Place { records: self.records.clone(), bytes: self.bytes.clone(), size };
         let has_room =
             before < self.capacity.records_max && bytes_before.saturating_add(size) <= self.capacity.bytes_max;
-        if has_room || before == 0 { Ok(place) } else { Err(Full) }
+        if has_room || before == 0 { Ok(place) } else { Err(Refused::Full) }
     }
 }
 

@@ -52,8 +52,8 @@ pub use letters::{Letter, LetterId, Refusal};
 pub(super) use reader::{Reader, Stretch};
 pub(super) use recovery::Recovered;
 pub use retention::Fullness;
-pub(super) use seen::BodyDigest;
 pub use seen::TraceIdentity;
+pub(super) use seen::{BodyDigest, digest};
 
 /// See the module's documentation.
 pub(super) struct Store {

@@ -1,11 +1,11 @@
 //! Where records come from, made from what is planned: listeners take their address when the service starts, files and
 //! the standard input are read when it runs.
 
+use super::entrance::Entrance;
 use super::{listen, raised};
 use crate::config::plan::{Part, SourcePlan};
 use crate::connections::{ConnectionLimits, serve};
 use crate::intake::{SourceCounters, file, http_server, opentelemetry, stdin};
-use crate::queue::MemoryQueue;
 use crate::telemetry::Component;
 use anyhow::Context as _;
 use std::future::Future;
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 /// One source that is about to run.
 pub(super) struct Source {
     name: String,
-    queue: Arc<MemoryQueue>,
+    queue: Arc<Entrance>,
     component: Component,
     kind: Kind,
 }
@@ -37,7 +37,7 @@ impl Source {
     /// When one is taken.
     pub(super) async fn start(
         source: Part<SourcePlan>,
-        queue: MemoryQueue,
+        queue: Entrance,
         component: Component,
     ) -> anyhow::Result<Source> {
         let option = |option: &str| format!("sources.{}.{option}", source.name);

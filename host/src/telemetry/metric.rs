@@ -42,6 +42,34 @@ pub const BUFFER_EVENTS: Metric = Metric { name: "buffer_size_events", brief: "R
 pub const BUFFER_BYTES: Metric =
     Metric { name: "buffer_size_bytes", brief: "Bytes of the records that are not settled yet." };
 
+/// Always 1; its `durability` says when a record counts as stored.
+pub const QUEUE_INFO: Metric = Metric { name: "queue_info", brief: "How the queue keeps its records." };
+pub const QUEUE_BYTES: Metric =
+    Metric { name: "queue_bytes", brief: "Bytes of the records and dead letters that the queue holds." };
+pub const QUEUE_DISK_BYTES: Metric =
+    Metric { name: "queue_disk_bytes", brief: "Bytes that the queue takes on disk, journals included." };
+pub const DEAD_LETTERS: Metric = Metric { name: "dead_letters", brief: "Dead letters that are kept." };
+pub const DEAD_LETTER_BYTES: Metric = Metric { name: "dead_letter_bytes", brief: "Bytes of the dead letters." };
+pub const EXPIRED_DEAD_LETTERS: Metric =
+    Metric { name: "expired_dead_letters", brief: "Dead letters given up, being too old or too many." };
+pub const EXPIRED_HISTORY: Metric = Metric {
+    name: "expired_history_events",
+    brief: "Delivered records given back before their time, for want of room.",
+};
+pub const DUPLICATE_PUSHES: Metric =
+    Metric { name: "duplicate_pushes", brief: "Records that were stored already, by their push and their body." };
+
+// Of the consumers of a queue: one for each way from a transform to a sink. They are kept with the records, so they count
+// on over restarts: what was received is what was settled and what waits, at any moment.
+
+pub const CONSUMER_RECEIVED_EVENTS: Metric =
+    Metric { name: "consumer_received_events", brief: "Records stored for this consumer." };
+/// By `outcome`: `delivered`, `skipped`, `duplicate`, `superseded`, `dead_lettered`, `dropped`, `damaged`, `erased`.
+pub const CONSUMER_SETTLED_EVENTS: Metric =
+    Metric { name: "consumer_settled_events", brief: "Records of this consumer, by what became of them." };
+pub const CONSUMER_WAITING_EVENTS: Metric =
+    Metric { name: "consumer_waiting_events", brief: "Records that wait for this consumer." };
+
 // Of transforms and sinks. A transform that several sinks take from maps each record once for each of them.
 
 pub const SENT_EVENTS: Metric = Metric { name: "component_sent_events", brief: "Traces that the component passed on." };

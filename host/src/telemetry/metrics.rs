@@ -39,6 +39,8 @@ pub struct Metrics {
     provider: SdkMeterProvider,
     meter: Meter,
     series: Mutex<BTreeMap<&'static str, Series>>,
+    /// Held while they are read, and while numbers change that are to add up.
+    moment: Mutex<()>,
 }
 
 /// One source, transform or sink, whose metrics carry its name, type and kind. The default is one that nobody reads.
@@ -60,6 +62,11 @@ impl Counter {
     /// Adds to it.
     pub fn add(&self, number: u64) {
         self.0.fetch_add(number, Ordering::Relaxed);
+    }
+
+    /// It has come to this, as somebody else counted.
+    pub fn raise_to(&self, number: u64) {
+        self.0.fetch_max(number, Ordering::Relaxed);
     }
 
     /// What it has come to.
@@ -116,7 +123,7 @@ impl Metrics {
             .build()?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
         let meter = provider.meter("callspan");
-        Ok(Arc::new(Metrics { registry, provider, meter, series: Mutex::default() }))
+        Ok(Arc::new(Metrics { registry, provider, meter, series: Mutex::default(), moment: Mutex::default() }))
     }
 
     /// A part of the service, by its kind (`source`, `transform`, `sink`), type and name.
@@ -135,7 +142,14 @@ impl Metrics {
     /// # Errors
     /// When a metric cannot be written: none that is known.
     pub fn text(&self) -> anyhow::Result<String> {
+        let _moment = self.moment.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
+    }
+
+    /// Changes several numbers at one moment: whoever reads them sees all changes or none.
+    pub fn at_once(&self, change: impl FnOnce()) {
+        let _moment = self.moment.lock().unwrap_or_else(PoisonError::into_inner);
+        change();
     }
 
     /// The series under this name; `register` is called for its first number.

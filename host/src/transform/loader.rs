@@ -7,6 +7,7 @@ use super::contract::bindings::TransformPre;
 use super::contract::{Contract, EXPORT};
 use super::engine::Engine;
 use super::error::LoadError;
+use super::fingerprint;
 use super::limits::Limits;
 use super::privacy::Policy;
 use crate::record::Record;
@@ -102,6 +103,7 @@ impl Loader {
         if let Err(error) = instances.transform(&self.engine, &settings.options, &trial, &settings.limits) {
             return Err(LoadError::Trial { plugin, error: error.to_string() });
         }
+        let fingerprint = fingerprint::of(&component, &settings);
         let Settings { options, policy, limits, resource } = settings;
         Ok(Plugin {
             engine: self.engine.clone(),
@@ -111,6 +113,7 @@ impl Loader {
             policy,
             limits,
             resource,
+            fingerprint,
         })
     }
 

@@ -147,6 +147,22 @@ impl Policy {
         if taking == 0 { Err(PolicyError::NoClassHas(choice.to_owned())) } else { Ok(()) }
     }
 
+    /// Differs between policies that make different things of a value, and tells nothing of a key.
+    pub(super) fn fingerprint(&self) -> Vec<u8> {
+        let mut policy = self.clone();
+        let mut text = String::new();
+        for class in Self::CLASSES {
+            text.push_str(policy.choice_mut(class).map_or("", |choice| choice.as_str()));
+            text.push(' ');
+        }
+        for key in [&self.key, &self.previous_key] {
+            text.push_str(&key.as_ref().map(|key| key.pseudonym("fingerprint", "")).unwrap_or_default());
+            text.push(' ');
+        }
+        text.push_str(self.default_country.as_deref().unwrap_or_default());
+        text.into_bytes()
+    }
+
     /// The key for `hmac`, and the one it replaces.
     pub fn set_keys(&mut self, key: Option<HmacKey>, previous_key: Option<HmacKey>) {
         (self.key, self.previous_key) = (key, previous_key);

@@ -10,7 +10,7 @@ use crate::intake::split::{Found, Records, whole};
 use crate::intake::store::store;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
-use axum::http::{Request, Response, Uri};
+use axum::http::{HeaderMap, Request, Response, Uri};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Instant;
@@ -65,10 +65,13 @@ impl<Q: Append> Respond for Receiver<Q> {
 
 impl<Q: Append> Intake<Q> {
     async fn reply(&self, request: Request<Incoming>) -> Reply {
+        let push_id = push_id(request.headers());
         match self.records(request).await {
             Ok(records) => {
                 let bodies = records.iter().map(|found| found.body.clone().unwrap_or_default());
-                let fates = store(&*self.queue, bodies, self.settings.answer_timeout, &self.counters.source).await;
+                let fates =
+                    store(&*self.queue, bodies, push_id.as_ref(), self.settings.answer_timeout, &self.counters.source)
+                        .await;
                 Reply::to_records(&records, fates)
             }
             Err(refusal) => Reply::refused(&refusal),
@@ -151,6 +154,16 @@ impl Action {
             Some(_) => Self::Unknown,
         }
     }
+}
+
+/// What the vendor calls a push: the same for every time it tries.
+const PUSH_ID: &str = "x-tccc-push-uuid";
+/// More is no name.
+const PUSH_ID_BYTES_MAX: usize = 128;
+
+fn push_id(headers: &HeaderMap) -> Option<Arc<str>> {
+    let push_id = headers.get(PUSH_ID)?.to_str().ok()?.trim();
+    (!push_id.is_empty() && push_id.len() <= PUSH_ID_BYTES_MAX).then(|| push_id.into())
 }
 
 /// The last parameter of that name: the vendor adds its own to those that the configured address has, and does so with

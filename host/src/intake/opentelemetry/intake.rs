@@ -55,7 +55,7 @@ impl<Q: Append> Intake<Q> {
             warn!(class, code, source = self.name, "record refused");
             tally.refuse(index, code.to_owned());
         }
-        let fates = store(&*self.queue, records.into_iter(), self.settings.answer_timeout, &self.counters).await;
+        let fates = store(&*self.queue, records.into_iter(), None, self.settings.answer_timeout, &self.counters).await;
         owners.into_iter().zip(fates).for_each(|(index, fate)| tally.add(index, fate));
         tally.answer()
     }

@@ -5,7 +5,8 @@ use super::entry::Entry;
 use super::id_key;
 use super::rows::RecordRow;
 use super::seal::{CannotOpen, Seal};
-use crate::queue::StoreError;
+use super::seen::{self, TraceIdentity};
+use crate::queue::{DuplicateSettings, StoreError};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,6 +19,7 @@ pub(super) const RECORDS: &str = "records";
 pub(in crate::queue) struct Reader {
     shelves: Arc<RwLock<Shelves>>,
     seal: Seal,
+    duplicates: DuplicateSettings,
 }
 
 /// What is open now.
@@ -40,8 +42,27 @@ pub(in crate::queue) struct Stretch {
 }
 
 impl Reader {
-    pub(super) fn new(seal: Seal) -> Self {
-        Reader { shelves: Arc::default(), seal }
+    pub(super) fn new(seal: Seal, duplicates: DuplicateSettings) -> Self {
+        Reader { shelves: Arc::default(), seal, duplicates }
+    }
+
+    pub(in crate::queue) fn duplicates(&self) -> &DuplicateSettings {
+        &self.duplicates
+    }
+
+    /// The digest of the record that became this trace, if it was delivered to the consumer of this number within the
+    /// window.
+    pub(in crate::queue) fn delivered(
+        &self,
+        consumer: u32,
+        identity: &TraceIdentity,
+        now_ms: u64,
+    ) -> Result<Option<Bytes>, StoreError> {
+        if self.duplicates.window.is_zero() {
+            return Ok(None);
+        }
+        let row = self.seen(&seen::of_trace(consumer, identity))?;
+        Ok(row.and_then(|row| seen::within_window(row, now_ms, &self.duplicates)).map(|row| row.digest))
     }
 
     pub(super) fn seal(&self) -> &Seal {
@@ -151,7 +172,7 @@ impl Reader {
     }
 
     /// What is remembered under this fingerprint.
-    pub(in crate::queue) fn seen(&self, fingerprint: &[u8]) -> Result<Option<Bytes>, StoreError> {
+    pub(super) fn seen(&self, fingerprint: &[u8]) -> Result<Option<Bytes>, StoreError> {
         self.with(|database| database.seen(fingerprint))
     }
 

@@ -65,7 +65,7 @@ impl Store {
             let follower = Follower::of_row(&name, row);
             (name, Arc::new(Mutex::new(follower)))
         });
-        let reader = Reader::new(seal);
+        let reader = Reader::new(seal, settings.duplicates);
         reader.open(database, first_ids);
         let mut store = Store {
             reader,

@@ -1,0 +1,114 @@
+//! The queue in numbers, for whoever watches it.
+
+use crate::queue::Durability;
+use crate::queue::store::{Store, Tally, locked};
+use crate::telemetry::{Component, Counter, Gauge, Metrics, metric};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub(super) struct Numbers {
+    metrics: Arc<Metrics>,
+    consumers: HashMap<String, OfConsumer>,
+    bytes: Gauge,
+    disk: Gauge,
+    letters: Gauge,
+    letter_bytes: Gauge,
+    duplicate_pushes: Counter,
+    expired_letters: Counter,
+    expired_history: Counter,
+    last: Tally,
+    /// The disk is looked at now and then.
+    turns: u32,
+}
+
+/// All of a consumer's records: what was received is what became of them, and what waits.
+struct OfConsumer {
+    received: Counter,
+    waiting: Gauge,
+    outcomes: [Counter; 8],
+}
+
+const OUTCOMES: [&str; 8] =
+    ["delivered", "skipped", "duplicate", "superseded", "dead_lettered", "dropped", "damaged", "erased"];
+const TURNS_BETWEEN_LOOKS: u32 = 64;
+
+impl Numbers {
+    pub(super) fn new(metrics: &Arc<Metrics>, store: &Store) -> Self {
+        let durability = match store.settings().durability {
+            Durability::Fsync => "fsync",
+            Durability::Interval(_) => "interval",
+            Durability::Memory => "memory",
+        };
+        let queue = metrics.component("queue", "disk", "queue");
+        queue.gauge(metric::QUEUE_INFO, &[("durability", durability)]).set(1);
+        tracing::info!(folder = %store.folder().display(), durability, "the queue is open");
+        let gauge = |which| queue.gauge(which, &[]);
+        let counter = |which| queue.counter(which, &[]);
+        Numbers {
+            metrics: Arc::clone(metrics),
+            consumers: HashMap::new(),
+            bytes: gauge(metric::QUEUE_BYTES),
+            disk: gauge(metric::QUEUE_DISK_BYTES),
+            letters: gauge(metric::DEAD_LETTERS),
+            letter_bytes: gauge(metric::DEAD_LETTER_BYTES),
+            duplicate_pushes: counter(metric::DUPLICATE_PUSHES),
+            expired_letters: counter(metric::EXPIRED_DEAD_LETTERS),
+            expired_history: counter(metric::EXPIRED_HISTORY),
+            last: Tally::default(),
+            turns: 0,
+        }
+    }
+
+    /// Shows how things stand, all at one moment.
+    pub(super) fn publish(&mut self, store: &Store) {
+        let metrics = Arc::clone(&self.metrics);
+        metrics.at_once(|| self.set(store));
+    }
+
+    fn set(&mut self, store: &Store) {
+        for follower in store.followers() {
+            let follower = locked(follower);
+            let numbers = self.consumers.entry(follower.name.clone());
+            let numbers = numbers.or_insert_with(|| OfConsumer::new(&self.metrics, &follower.name));
+            let counts = &follower.counts;
+            numbers.received.raise_to(counts.received);
+            numbers.waiting.set(follower.waiting());
+            let outcomes = [
+                counts.delivered,
+                counts.skipped,
+                counts.duplicates,
+                counts.superseded,
+                counts.dead_lettered,
+                counts.dropped,
+                counts.damaged,
+                counts.erased,
+            ];
+            numbers.outcomes.iter().zip(outcomes).for_each(|(counter, count)| counter.raise_to(count));
+        }
+        let (letters, letter_bytes) = store.letter_totals();
+        self.letters.set(letters);
+        self.letter_bytes.set(letter_bytes);
+        self.bytes.set(store.bytes());
+        if self.turns % TURNS_BETWEEN_LOOKS == 0 {
+            self.disk.set(store.disk_space());
+        }
+        self.turns = self.turns.wrapping_add(1);
+        let tally = store.tally();
+        self.duplicate_pushes.add(tally.duplicate_pushes - self.last.duplicate_pushes);
+        self.expired_letters.add(tally.expired_letters - self.last.expired_letters);
+        self.expired_history.add(tally.expired_history - self.last.expired_history);
+        self.last = tally;
+    }
+}
+
+impl OfConsumer {
+    fn new(metrics: &Arc<Metrics>, name: &str) -> Self {
+        let consumer: Component = metrics.component("consumer", "disk", name);
+        OfConsumer {
+            received: consumer.counter(metric::CONSUMER_RECEIVED_EVENTS, &[]),
+            waiting: consumer.gauge(metric::CONSUMER_WAITING_EVENTS, &[]),
+            outcomes: OUTCOMES
+                .map(|outcome| consumer.counter(metric::CONSUMER_SETTLED_EVENTS, &[("outcome", outcome)])),
+        }
+    }
+}

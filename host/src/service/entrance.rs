@@ -1,0 +1,22 @@
+//! Where a source puts its records: into memory, or onto the disk.
+
+use crate::intake::Append;
+use crate::queue::{EmbeddedEntrance, MemoryQueue, Receipt, Refused};
+use crate::record::Record;
+use std::sync::Arc;
+
+pub(super) enum Entrance {
+    Memory(MemoryQueue),
+    Disk(EmbeddedEntrance),
+}
+
+impl Append for Entrance {
+    type Receipt = Receipt;
+
+    fn append(&self, record: Record, push_id: Option<&Arc<str>>) -> Result<Receipt, Refused> {
+        match self {
+            Self::Memory(queue) => Append::append(queue, record, push_id),
+            Self::Disk(queue) => Append::append(queue, record, push_id),
+        }
+    }
+}
