@@ -274,7 +274,7 @@ impl Way {
             sources: self.sources.clone(),
             settings: self.consumer,
             mapping: self.plugin.fingerprint().to_owned(),
-            plugin: format!("{} {}", contract.name, contract.version),
+            mapper: format!("{} {}", contract.name, contract.version),
         }
     }
 

@@ -61,7 +61,7 @@ pub struct Joining {
     /// Names the mapping: under an equal one, the same record becomes the same bytes.
     pub mapping: String,
     /// Name and version of what maps, for dead letters.
-    pub plugin: String,
+    pub mapper: String,
 }
 
 /// What a queue is opened with beside its settings.
@@ -110,15 +110,15 @@ impl EmbeddedQueue {
         let failed = |error: StoreError| OpenError::Damaged { store: folder.to_owned(), reason: error.to_string() };
         let mut followers = Vec::new();
         let names: Vec<String> = joining.iter().map(|joining| joining.name.clone()).collect();
-        for Joining { name, sources, settings, mapping, plugin } in joining {
-            followers.push((store.join(&name, sources, settings, &mapping).map_err(failed)?, plugin));
+        for Joining { name, sources, settings, mapping, mapper } in joining {
+            followers.push((store.join(&name, sources, settings, &mapping).map_err(failed)?, mapper));
         }
         for (consumer, records) in store.leave_all_but(&names) {
             tracing::warn!(
                 consumer,
                 records,
                 code = "consumer_gone",
-                "a sink is not configured any more, and what waits for it is kept: configure it again, or give it up with \
+                "a consumer is not configured any more, and what waits for it is kept: configure it again, or give it up with \
                  `callspan queue forget`"
             );
         }
@@ -134,7 +134,7 @@ impl EmbeddedQueue {
         });
         let consumers = followers
             .into_iter()
-            .map(|(follower, plugin)| EmbeddedConsumer::new(Arc::clone(&shared), follower, plugin))
+            .map(|(follower, mapper)| EmbeddedConsumer::new(Arc::clone(&shared), follower, mapper))
             .collect();
         let numbers = Numbers::new(surroundings.metrics, &store);
         let keeper = Keeper::new(store, Arc::clone(&shared), numbers, surroundings.health);

@@ -30,7 +30,7 @@ pub struct EmbeddedDelivery {
 pub(super) struct Seat {
     queue: Arc<Shared>,
     follower: SharedFollower,
-    plugin: String,
+    mapper: String,
     number: u32,
     state: Mutex<State>,
     /// Something came back.
@@ -68,10 +68,10 @@ const BYTES_AT_ONCE: u64 = 4 * 1024 * 1024;
 const UNREADABLE_DELAY: Duration = Duration::from_millis(200);
 
 impl EmbeddedConsumer {
-    pub(super) fn new(queue: Arc<Shared>, follower: SharedFollower, plugin: String) -> Self {
+    pub(super) fn new(queue: Arc<Shared>, follower: SharedFollower, mapper: String) -> Self {
         let number = locked(&follower).number;
         let state = Mutex::default();
-        let seat = Seat { queue, follower, plugin, number, state, came_back: Notify::new() };
+        let seat = Seat { queue, follower, mapper, number, state, came_back: Notify::new() };
         EmbeddedConsumer { seat: Arc::new(seat), ready: VecDeque::new() }
     }
 
@@ -274,7 +274,7 @@ impl Deliver for EmbeddedDelivery {
             // Without a trace there was nothing to deliver.
             Settlement::Acknowledged if self.identity.is_none() => Verdict::Skipped,
             Settlement::Acknowledged => Verdict::Delivered(self.identity),
-            Settlement::Rejected(rejection) => Verdict::Refused { rejection, plugin: self.seat.plugin.clone() },
+            Settlement::Rejected(rejection) => Verdict::Refused { rejection, mapper: self.seat.mapper.clone() },
             // It is dropped, and taken again.
             Settlement::RetryAfter(_) => return,
         };

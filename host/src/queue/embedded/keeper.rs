@@ -160,7 +160,7 @@ impl Keeper {
                     tracing::info!("the queue takes records in again");
                 }
                 Some(Fullness::Queue) => {
-                    self.health.trouble_is("the queue is full: a sink is far behind");
+                    self.health.trouble_is("the queue is full: a consumer is far behind");
                     tracing::error!(
                         code = "queue_full",
                         bytes = self.store.bytes(),

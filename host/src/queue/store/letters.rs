@@ -39,8 +39,8 @@ pub struct Refusal {
     pub code: String,
     pub path: Option<String>,
     pub message: String,
-    /// Name and version of the plugin, if one was asked.
-    pub plugin: String,
+    /// Name and version of the mapper, if one was asked.
+    pub mapper: String,
 }
 
 /// What a consumer says of a record.
@@ -53,7 +53,7 @@ pub(in crate::queue) enum Verdict {
     Superseded,
     Refused {
         rejection: Rejection,
-        plugin: String,
+        mapper: String,
     },
 }
 
@@ -83,8 +83,8 @@ impl Store {
                 let row = seen::row(now_ms, Some(&entry.digest));
                 self.pending.put(Table::Seen, seen::of_trace(number, identity), row);
             }
-            Verdict::Refused { rejection, plugin } => {
-                let refusal = refusal(Some(&name), rejection, plugin, now_ms);
+            Verdict::Refused { rejection, mapper } => {
+                let refusal = refusal(Some(&name), rejection, mapper, now_ms);
                 self.bury(entry, refusal)?;
             }
             _ => {}
@@ -281,12 +281,12 @@ impl Verdict {
 
 impl From<RefusalRow> for Refusal {
     fn from(row: RefusalRow) -> Self {
-        let RefusalRow { consumer, at_ms, class, code, path, message, plugin } = row;
-        Refusal { consumer: Some(consumer).filter(|name| !name.is_empty()), at_ms, class, code, path, message, plugin }
+        let RefusalRow { consumer, at_ms, class, code, path, message, mapper } = row;
+        Refusal { consumer: Some(consumer).filter(|name| !name.is_empty()), at_ms, class, code, path, message, mapper }
     }
 }
 
-fn refusal(consumer: Option<&str>, rejection: &Rejection, plugin: &str, at_ms: u64) -> RefusalRow {
+fn refusal(consumer: Option<&str>, rejection: &Rejection, mapper: &str, at_ms: u64) -> RefusalRow {
     RefusalRow {
         consumer: consumer.unwrap_or_default().to_owned(),
         at_ms,
@@ -294,6 +294,6 @@ fn refusal(consumer: Option<&str>, rejection: &Rejection, plugin: &str, at_ms: u
         code: rejection.code.clone(),
         path: rejection.path.clone(),
         message: rejection.message.clone(),
-        plugin: plugin.to_owned(),
+        mapper: mapper.to_owned(),
     }
 }

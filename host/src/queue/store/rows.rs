@@ -180,7 +180,7 @@ pub(in crate::queue) struct RefusalRow {
     pub message: String,
     /// Its name and version.
     #[prost(string, tag = "7")]
-    pub plugin: String,
+    pub mapper: String,
 }
 
 /// Something that was taken in before.

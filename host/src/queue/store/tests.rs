@@ -105,7 +105,7 @@ fn rejection(code: &str) -> Rejection {
 }
 
 fn refused(code: &str) -> Verdict {
-    Verdict::Refused { rejection: rejection(code), plugin: "tccc 0.1.0".to_owned() }
+    Verdict::Refused { rejection: rejection(code), mapper: "tccc 0.1.0".to_owned() }
 }
 
 #[test]
