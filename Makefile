@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm-target programs run test lint bench bench-stores throughput soak fuzz
+.PHONY: help setup wasm-target programs run test lint bench bench-stores throughput durability soak fuzz
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 FUZZ_SECONDS ?= 60
@@ -44,6 +44,12 @@ throughput: wasm-target ## Measure pushes a second against a bare server; needs 
 	cargo build --release --workspace --bin callspan
 	cargo build --release --workspace --example yardstick
 	python3 tests/throughput.py target/release/callspan target/release/examples/yardstick
+
+durability: wasm-target ## Measure the wait for the disk and a backlog of a million records; needs wrk, and installs it
+	command -v wrk >/dev/null || $(AS_ROOT) apt-get install --yes --no-install-recommends wrk
+	cargo build --release --workspace --bin callspan
+	cargo build --release --workspace --example yardstick
+	python3 tests/durability.py target/release/callspan target/release/examples/yardstick
 
 soak: wasm-target ## Send SOAK_RECORDS (a million) through `callspan transform` and watch its memory
 	cargo build --release --bin callspan

@@ -1,16 +1,22 @@
--- For wrk: posts the lines of the file RECORDS in turn, as the vendor does, and ends with one line of figures.
-local bodies = {}
+-- For wrk: posts the lines of the file RECORDS in turn, as the vendor does, and ends with one line of figures. No record
+-- and no push is like another: RUN and a count take the place of the number in their names.
+local before, after = {}, {}
 for line in io.lines(os.getenv("RECORDS")) do
-  bodies[#bodies + 1] = wrk.format("POST", "/?action=cdr&version=1", {
-    ["Content-Type"] = "application/json;charset=utf8",
-    ["Host"] = "127.0.0.1",
-  }, line)
+  local from, to = line:find("throughput%-%d+")
+  before[#before + 1] = line:sub(1, from - 1)
+  after[#after + 1] = line:sub(to + 1)
 end
 
-local next_body = 0
+local run, count = tonumber(os.getenv("RUN")), 0
 function request()
-  next_body = next_body % #bodies + 1
-  return bodies[next_body]
+  count = count + 1
+  local index = count % #before + 1
+  local name = string.format("throughput-%03d%09d", run, count)
+  return wrk.format("POST", "/?action=cdr&version=1", {
+    ["Content-Type"] = "application/json;charset=utf8",
+    ["Host"] = "127.0.0.1",
+    ["X-TCCC-PUSH-UUID"] = name,
+  }, before[index] .. name .. after[index])
 end
 
 function done(summary, latency)

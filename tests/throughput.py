@@ -1,13 +1,17 @@
-"""Measures how many pushes a second `callspan serve` acknowledges, with every trace delivered before the answer.
+"""Measures how many pushes a second `callspan serve` acknowledges and delivers, with its queue on disk and in memory.
+
+On disk, a push is answered when it is synced, and delivered afterwards: the time until the last trace is delivered
+counts too. In memory, it is answered when it is delivered.
 
 The yardstick is a bare HTTP server in the same run that reads the same bodies and answers: absolute figures belong to
 the machine, the ratio to the program. wrk, service and backend share the machine; 64 connections, kept alive; records of
-about 2.3 kB with one to four participants; nothing is compressed. After each run the spans that arrived at the backend
+about 2.3 kB with one to four participants, no two alike; nothing is compressed. After each run the spans that arrived at the backend
 are counted and held against those that the answers promised. Needs wrk (Debian has it). Standard library only.
 """
 
 import argparse
 import copy
+import itertools
 import json
 import os
 import pathlib
@@ -38,7 +42,7 @@ def records():
     for number in range(RECORDS):
         count = PARTICIPANTS[number % len(PARTICIPANTS)]
         record = copy.deepcopy(example)
-        record["SessionId"] = f"throughput-{number:06}"
+        record["SessionId"] = f"throughput-{number:012}"
         record["ServeParticipants"] = [dict(participant, Sequence=index) for index in range(count)]
         if number % 2:
             record["QueuedTimestamp"] = 0
@@ -86,15 +90,32 @@ class Program:
         self.process.communicate(timeout=60)
 
 
+RUN = itertools.count()
+
+
 def push(port, seconds, bodies):
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(HERE / "throughput.lua")]
     output = subprocess.run(
-        [*command, f"http://127.0.0.1:{port}"], env={**os.environ, "RECORDS": bodies}, capture_output=True, text=True
+        [*command, f"http://127.0.0.1:{port}"], env={**os.environ, "RECORDS": bodies, "RUN": str(next(RUN))}, capture_output=True, text=True
     )
     found = re.search(r"^FIGURES (.*)$", output.stdout, re.MULTILINE)
     if not found:
         sys.exit(f"wrk said no figures: {output.stdout}{output.stderr}")
     return json.loads(found.group(1))
+
+
+def metric(port, name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"callspan_{name}{{"))
+
+
+def drain(admin_port):
+    """Waits until everything that was stored is delivered; how long that took."""
+    begun = time.monotonic()
+    while metric(admin_port, "consumer_waiting_events") > 0:
+        time.sleep(0.02)
+    return time.monotonic() - begun
 
 
 def spans_at(backend):
@@ -119,6 +140,8 @@ def main():
     arguments.add_argument("--seconds", type=int, default=15)
     arguments.add_argument("--runs", type=int, default=3)
     arguments.add_argument("--protocols", default="grpc,http/protobuf,http/json")
+    arguments.add_argument("--durabilities", default="fsync,memory")
+    arguments.add_argument("--folder", help="where the queue is put, on the disk to be measured; else a temporary one")
     arguments.add_argument("--percent-min", type=float, default=0, help="fail below this share of the yardstick")
     options = arguments.parse_args()
 
@@ -127,40 +150,45 @@ def main():
     mean_bytes = statistics.mean(map(len, lines))
     print(f"{len(lines)} records, {mean_bytes:.0f} bytes and {statistics.mean(expected):.2f} spans on average; load {os.getloadavg()[0]:.2f}")
     below = False
-    with tempfile.NamedTemporaryFile("w", suffix=".ndjson") as bodies:
-        bodies.write("\n".join(lines))
-        bodies.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        bodies = pathlib.Path(folder) / "records.ndjson"
+        bodies.write_text("\n".join(lines))
         bare_port = free_port()
         bare = Program([options.yardstick, f"127.0.0.1:{bare_port}"], bare_port)
-        push(bare_port, 2, bodies.name)
-        yardsticks = [push(bare_port, options.seconds, bodies.name)]
-        for protocol in options.protocols.split(","):
-            backend_port, port = free_port(), free_port()
+        push(bare_port, 2, bodies)
+        yardsticks = [push(bare_port, options.seconds, bodies)]
+        ways = itertools.product(options.protocols.split(","), options.durabilities.split(","))
+        for number, (protocol, durability) in enumerate(ways):
+            backend_port, port, admin_port = free_port(), free_port(), free_port()
             backend = Program([options.yardstick, f"127.0.0.1:{backend_port}"], backend_port)
             environment = {
                 "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{backend_port}",
                 "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
                 "CALLSPAN_LOG": "warn",
+                "CALLSPAN_DATA_DIR": f"{options.folder or folder}/{number}",
             }
-            command = [options.callspan, "serve", "--address", f"127.0.0.1:{port}"]
+            command = [options.callspan, "serve", "--address", f"127.0.0.1:{port}", "--durability", durability]
+            command += ["--admin-address", f"127.0.0.1:{admin_port}"]
             service = Program(command, port, environment)
-            push(port, 3, bodies.name)
-            runs, cpu, errors, arrived = [], service.cpu_seconds(), 0, None
+            push(port, 3, bodies)
+            drain(admin_port)
+            runs, rates, behind, cpu = [], [], [], service.cpu_seconds()
             before = spans_at(backend)
             for _ in range(options.runs):
-                runs.append(push(port, options.seconds, bodies.name))
-                errors += runs[-1]["errors"]
-            cpu = service.cpu_seconds() - cpu
+                runs.append(push(port, options.seconds, bodies))
+                behind.append(drain(admin_port))
+                rates.append(runs[-1]["requests"] / (runs[-1]["seconds"] + behind[-1]))
             # wrk hangs up on what is under way when its time is over.
             time.sleep(0.5)
-            arrived = spans_at(backend) - before
+            cpu = service.cpu_seconds() - cpu
+            arrived, errors = spans_at(backend) - before, sum(run["errors"] for run in runs)
             peak = service.peak_mb()
             service.stop()
             backend.stop()
-            yardsticks.append(push(bare_port, options.seconds, bodies.name))
+            yardsticks.append(push(bare_port, options.seconds, bodies))
 
             requests = sum(run["requests"] for run in runs)
-            rate = statistics.median(run["requests"] / run["seconds"] for run in runs)
+            rate = statistics.median(rates)
             yardstick = statistics.mean(run["requests"] / run["seconds"] for run in yardsticks[-2:])
             promised = requests * statistics.mean(expected)
             percent = 100 * rate / yardstick
@@ -168,9 +196,10 @@ def main():
             if protocol != "http/json":
                 below |= arrived < 0.999 * promised
             print(
-                f"{protocol:14} {rate:7.0f}/s  {percent:5.1f} % of {yardstick:.0f}/s  "
+                f"{protocol:13} {durability:6} {rate:7.0f}/s  {percent:5.1f} % of {yardstick:.0f}/s  "
                 f"{1_000 * cpu / requests:.4f} ms CPU a record  p50 {runs[-1]['p50_ms']:.1f} ms  "
-                f"p99 {runs[-1]['p99_ms']:.1f} ms  peak {peak:.0f} MB  errors {errors}  "
+                f"p99 {runs[-1]['p99_ms']:.1f} ms  behind {statistics.median(behind):.2f} s  peak {peak:.0f} MB  "
+                f"errors {errors}  "
                 f"{'' if protocol == 'http/json' else f'spans arrived/promised {arrived / promised:.4f}'}",
                 flush=True,
             )

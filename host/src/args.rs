@@ -22,13 +22,13 @@ pub struct Arguments {
 pub enum Command {
     /// Take records in and export their traces.
     ///
-    /// A push is answered with 200 only after every sink has its trace; while one does not, the answer is 503 with
-    /// Retry-After. Without a configuration file, callspan takes pushes on 127.0.0.1:8080, shows metrics and health on
+    /// A push is answered with 200 when its records are on disk. From there they go to every sink, for as long as that
+    /// takes, also after a crash. Without a configuration file, callspan takes pushes on 127.0.0.1:8080, shows metrics and health on
     /// 127.0.0.1:9464, and exports to where OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS, _TIMEOUT and _COMPRESSION
     /// point, by default gRPC to http://localhost:4317.
     ///
-    /// SIGTERM or SIGINT: takes nothing in any more, finishes what it has, and ends. A second one ends it at once; what
-    /// is cut off has not been acknowledged.
+    /// SIGTERM or SIGINT: takes nothing in any more, delivers what it can, and ends. A second one ends it at once; what
+    /// is not delivered stays in the queue.
     Serve(Serve),
     /// Start a service that draws traces on this terminal, and push it some example calls.
     Demo(Demo),

@@ -10,7 +10,7 @@
 //!                                          transform (component)
 //! ```
 //!
-//! Records go one way. Each source of the `intake` appends them to the `queue` and waits for what becomes of them. For
+//! Records go one way. Each source of the `intake` appends them to the `queue` and waits until they are stored. For
 //! each way from a transform to a sink there is a `delivery`, the one loop, which takes records out, has `transform` map
 //! them, has `export` send the traces, and settles every record. No stage knows its neighbours but through the queue's
 //! and the spans' types: `service` builds what the `config` plans, and joins it. `admin` shows how it is.

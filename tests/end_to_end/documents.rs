@@ -16,6 +16,7 @@ fn what_the_readme_asks_is_answered_as_it_shows() {
     let _usual = UsualAddress::take();
     let address = UsualAddress::PUSHES;
     let service = Service::new()
+        .durable()
         .config(&format!("sources: {{ tccc: {{ type: http_server, address: '{address}' }} }}\n"))
         .admin_as_configured()
         .export_to(backend.endpoint(Protocol::Grpc))
@@ -33,7 +34,7 @@ fn what_the_readme_asks_is_answered_as_it_shows() {
         }
     }
     assert!(asked > 0 && compared > 0, "{asked} requests and {compared} answers were found");
-    assert!(!backend.exports().is_empty());
+    assert!(!backend.take_export().spans.is_empty());
 }
 
 /// Each configuration that a document shows holds, and so do those that are to be copied.

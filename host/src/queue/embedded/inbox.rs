@@ -37,6 +37,10 @@ impl Waiting {
     fn is_urgent(&self) -> bool {
         !(self.arrivals.is_empty() && self.refusals.is_empty() && self.errands.is_empty())
     }
+
+    fn is_empty(&self) -> bool {
+        !self.is_urgent() && self.settled.is_empty()
+    }
 }
 
 impl Inbox {
@@ -46,26 +50,28 @@ impl Inbox {
         if state.is_closed {
             return false;
         }
-        let was_urgent = state.waiting.is_urgent();
+        let before = (state.waiting.is_urgent(), state.waiting.is_empty());
         add(&mut state.waiting);
-        let is_urgent = state.waiting.is_urgent();
+        let after = (state.waiting.is_urgent(), state.waiting.is_empty());
         drop(state);
-        if is_urgent && !was_urgent {
+        if after != before {
             self.something_came.notify_one();
         }
         true
     }
 
-    /// Everything that waits, as soon as somebody waits for an answer, or after this time. None once it is closed and
-    /// everything was taken out.
-    pub(super) fn take(&self, patience: Duration) -> Option<Waiting> {
+    /// Everything that waits: at once when somebody waits for an answer, else a moment after something came, or after this
+    /// time when nothing does. None once it is closed and everything was taken out.
+    pub(super) fn take(&self, moment: Duration, patience: Duration) -> Option<Waiting> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_calm = |state: &mut State| !state.waiting.is_urgent() && !state.is_closed;
-        let waited = self.something_came.wait_timeout_while(state, patience, is_calm);
+        let is_idle = |state: &mut State| state.waiting.is_empty() && !state.is_closed;
+        let waited = self.something_came.wait_timeout_while(state, patience, is_idle);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let is_calm = |state: &mut State| !state.waiting.is_empty() && !state.waiting.is_urgent() && !state.is_closed;
+        let waited = self.something_came.wait_timeout_while(state, moment, is_calm);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let waiting = std::mem::take(&mut state.waiting);
-        let is_empty = !waiting.is_urgent() && waiting.settled.is_empty();
-        if state.is_closed && is_empty { None } else { Some(waiting) }
+        if state.is_closed && waiting.is_empty() { None } else { Some(waiting) }
     }
 
     /// Nothing is added from now on.

@@ -55,7 +55,7 @@ impl Keeper {
     pub(super) fn run(mut self) {
         self.look_at_the_disk(0);
         self.numbers.publish(&self.store);
-        while let Some(waiting) = self.shared.inbox.take(SETTLED_PATIENCE) {
+        while let Some(waiting) = self.shared.inbox.take(SETTLED_PATIENCE, self.patience()) {
             if self.broken && !self.reopen() {
                 self.refuse_all(waiting);
                 std::thread::sleep(REOPEN_DELAY.min(SETTLED_PATIENCE));
@@ -73,6 +73,14 @@ impl Keeper {
         let Keeper { store, .. } = self;
         if let Err(error) = store.close() {
             tracing::error!(%error, code = "queue_not_closed", "the queue was not closed; it is opened as after a crash");
+        }
+    }
+
+    /// How long nothing has to come before it is looked around.
+    fn patience(&self) -> Duration {
+        match self.durability {
+            Durability::Interval(interval) => interval.min(HOUSEKEEPING),
+            Durability::Fsync | Durability::Memory => HOUSEKEEPING,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::queue::StoreError;
 use bytes::Bytes;
 use fjall::compaction::Fifo;
 use fjall::config::{BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry};
-use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{AbstractTree as _, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -184,6 +184,8 @@ impl Database {
     /// Gives a segment's place on the disk back.
     pub(in crate::queue) fn drop_segment(&mut self, number: u32) -> Result<(), StoreError> {
         let Some(table) = self.segments.remove(&number) else { return Ok(()) };
+        // A journal keeps hold of every table that it has records of, and the table of what it has in memory.
+        table.tree.clear_active_memtable();
         self.inner.delete_keyspace(table).map_err(StoreError::Write)
     }
 
