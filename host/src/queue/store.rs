@@ -30,6 +30,10 @@ mod seen;
 mod watermark;
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 use super::{ConsumerSettings, Settings, StartFrom, StoreError};
@@ -60,6 +64,7 @@ pub(super) struct Store {
     folder: Folder,
     watermark: Watermark,
     settings: Settings,
+    limits: Limits,
     reader: Reader,
     log: LogRow,
     /// Oldest first; the last one is written to.
@@ -67,6 +72,8 @@ pub(super) struct Store {
     followers: BTreeMap<String, SharedFollower>,
     /// What the next transaction has to hold beside arrivals: it stays here until one succeeded.
     pending: Transaction,
+    /// The id after the last record that the last transaction knew of.
+    written_id: u64,
     /// Whether something was committed and not synced.
     is_unsynced: bool,
     /// Came in since what is in memory was last written to files.
@@ -91,9 +98,20 @@ pub(super) struct Tally {
     pub(super) damaged: u64,
 }
 
-/// How large a segment grows while every consumer keeps up, and how large at most.
-const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
-const SEGMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// How large a segment grows.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// While every consumer keeps up.
+    segment_bytes: u64,
+    /// At most.
+    segment_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { segment_bytes: 16 * 1024 * 1024, segment_bytes_max: 256 * 1024 * 1024 }
+    }
+}
 
 pub(super) fn locked(follower: &SharedFollower) -> MutexGuard<'_, Follower> {
     follower.lock().unwrap_or_else(PoisonError::into_inner)
@@ -155,6 +173,9 @@ impl Store {
             StartFrom::Earliest => self.segments.values().next().map_or(self.log.next_id, |segment| segment.first_id),
         };
         let mut received = 0;
+        if is_known {
+            self.change_sources(&follower, &sources)?;
+        }
         {
             let mut following = locked(&follower);
             following.sources = sources;
@@ -169,6 +190,35 @@ impl Store {
         }
         locked(&follower).counts.received += received;
         Ok(follower)
+    }
+
+    /// What waits for a consumer is from now on what it takes of these sources, as if it had been told so when it came.
+    fn change_sources(&self, follower: &SharedFollower, sources: &[String]) -> Result<(), StoreError> {
+        let before = locked(follower).clone();
+        if before.sources == sources {
+            return Ok(());
+        }
+        let mut after = Follower { sources: sources.to_owned(), ..before.clone() };
+        let mut lanes = std::mem::take(&mut after.lanes);
+        let (mut more, mut fewer) = (0, 0);
+        for lane in lanes.values_mut() {
+            let end = lane.end().unwrap_or(self.log.next_id);
+            self.reader.each(lane.floor(), end, &mut |entry| {
+                let waits = entry.id >= lane.next() || lane.is_open(entry.id);
+                match (waits && before.takes(&entry), waits && after.takes(&entry)) {
+                    (true, false) => {
+                        lane.settle(entry.id);
+                        fewer += 1;
+                    }
+                    (false, true) if entry.id >= lane.next() => more += 1,
+                    _ => {}
+                }
+            })?;
+        }
+        after.lanes = lanes;
+        after.counts.received = (after.counts.received + more).saturating_sub(fewer);
+        *locked(follower) = after;
+        Ok(())
     }
 
     /// Consumers that are known and not among these get nothing more; what waits for them stays. Says which ones have
@@ -207,7 +257,8 @@ impl Store {
         let from = self.segments.values().find(|segment| segment.last_ms >= since_ms).map_or(end, |it| it.first_id);
         self.reader.each(from, end, &mut |entry| {
             let following = locked(&follower);
-            if entry.received_ms >= since_ms && following.takes(&entry) {
+            // A clock that was set back does not take records out of the stretch that is delivered.
+            if (first.is_some() || entry.received_ms >= since_ms) && following.takes(&entry) {
                 first.get_or_insert(entry.id);
                 replay.records += 1;
                 replay.bytes += entry.record.body.len() as u64;
@@ -249,8 +300,9 @@ impl Store {
         }
         self.reader.with(|database| database.commit(transaction, sync))?;
         self.pending = Transaction::default();
+        self.written_id = self.log.next_id;
         if sync {
-            self.watermark.raise(self.log.next_id);
+            self.watermark.raise(self.written_id);
         }
         self.is_unsynced = !sync;
         Ok(())
@@ -261,7 +313,7 @@ impl Store {
         if self.is_unsynced {
             self.reader.with(database::Database::sync)?;
             self.is_unsynced = false;
-            self.watermark.raise(self.log.next_id);
+            self.watermark.raise(self.written_id);
         }
         Ok(())
     }

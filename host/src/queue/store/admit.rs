@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::reader::RECORDS;
 use super::rows::SegmentRow;
 use super::seen::{self, BodyDigest, PushKind};
-use super::{SEGMENT_BYTES, SEGMENT_BYTES_MAX, Store, id_key, locked};
+use super::{Store, id_key, locked};
 use crate::queue::StoreError;
 use crate::record::Record;
 use bytes::Bytes;
@@ -119,7 +119,7 @@ impl Store {
     fn turn_segment(&mut self) -> Result<(), StoreError> {
         let is_full = self.segments.last_key_value().is_none_or(|(_, last)| {
             let keeps_up = self.segments.len() == 1;
-            last.bytes >= if keeps_up { SEGMENT_BYTES } else { SEGMENT_BYTES_MAX }
+            last.bytes >= if keeps_up { self.limits.segment_bytes } else { self.limits.segment_bytes_max }
         });
         if is_full { self.begin_segment() } else { Ok(()) }
     }

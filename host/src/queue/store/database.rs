@@ -66,6 +66,11 @@ impl Transaction {
         change.map(|(_, _, row)| row.clone())
     }
 
+    /// The keys of a table's rows that change.
+    pub(in crate::queue) fn keys(&self, table: Table) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().filter(move |(known, ..)| *known == table).map(|(_, key, _)| &**key)
+    }
+
     /// Whether this fingerprint is among what is written.
     pub(in crate::queue) fn puts(&self, fingerprint: &[u8]) -> bool {
         self.get(Table::Seen, fingerprint).is_some_and(|row| row.is_some())
@@ -80,8 +85,12 @@ impl Transaction {
 impl Database {
     /// Opens the tables in this folder, or makes them.
     pub(in crate::queue) fn open(folder: &Path) -> fjall::Result<Self> {
-        // One whose creation was cut short can never be opened again. Nothing can have been stored in it.
         if folder.exists() && !folder.join("version").exists() {
+            // One whose creation was cut short can never be opened again. Nothing can have been stored in it, unless there
+            // is a table.
+            if folder.join("keyspaces/1").exists() {
+                return Err(fjall::Error::InvalidVersion(None));
+            }
             fs::remove_dir_all(folder)?;
         }
         let inner = fjall::Database::builder(folder)
@@ -118,7 +127,11 @@ impl Database {
         let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
         let mut batch = self.inner.batch().durability(Some(mode));
         for (table, key, row) in transaction.0 {
-            let Some(table) = self.table(table) else { continue };
+            let table = match (self.table(table), table) {
+                (Some(table), _) => table,
+                (None, Table::Records(_)) => return Err(StoreError::Closed),
+                (None, _) => continue,
+            };
             match row {
                 Some(row) => batch.insert(table, key, row),
                 None => batch.remove(table, key),
@@ -154,6 +167,11 @@ impl Database {
     pub(in crate::queue) fn last_key(&self, table: Table) -> Result<Option<Bytes>, StoreError> {
         let last = self.table(table).and_then(Keyspace::last_key_value);
         last.map(|last| last.key().map(Bytes::from).map_err(StoreError::Read)).transpose()
+    }
+
+    /// How many records a segment holds. Each is written once, so this counts them without reading them.
+    pub(in crate::queue) fn count(&self, number: u32) -> u64 {
+        self.segments.get(&number).map_or(0, |table| table.approximate_len() as u64)
     }
 
     /// What is remembered under this fingerprint, in any generation.

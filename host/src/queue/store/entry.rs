@@ -27,7 +27,7 @@ const OVERHEAD_BYTES: u64 = 96;
 impl Entry {
     /// What it counts for, where bytes are limited.
     pub(in crate::queue) fn bytes(&self) -> u64 {
-        self.record.body.len() as u64 + OVERHEAD_BYTES
+        bytes_with(self.record.body.len() as u64)
     }
 
     pub(in crate::queue) fn to_row(&self) -> RecordRow {
@@ -57,4 +57,9 @@ impl Entry {
             is_replay: row.is_replay,
         }
     }
+}
+
+/// What a record with so many bytes in its body counts for.
+pub(super) fn bytes_with(body_bytes: u64) -> u64 {
+    body_bytes + OVERHEAD_BYTES
 }

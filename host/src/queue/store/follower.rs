@@ -56,7 +56,11 @@ impl Follower {
     /// Whether this record is for it.
     pub(in crate::queue) fn takes(&self, entry: &Entry) -> bool {
         let is_meant = entry.only.is_empty() || entry.only.contains(&self.name);
-        is_meant && self.sources.iter().any(|source| **source == *entry.source)
+        is_meant && self.takes_from(&entry.source)
+    }
+
+    pub(in crate::queue) fn takes_from(&self, source: &str) -> bool {
+        self.sources.iter().any(|known| known == source)
     }
 
     /// Gives it another way through the log.
@@ -76,9 +80,9 @@ impl Follower {
         self.lanes.values().any(|lane| lane.end().is_none())
     }
 
-    /// Every record before this one is settled.
+    /// Every record before this one is settled; none when nothing more is to come.
     pub(in crate::queue) fn floor(&self) -> Option<u64> {
-        self.lanes.values().map(Lane::floor).min()
+        self.lanes.values().filter(|lane| !lane.is_done()).map(Lane::floor).min()
     }
 
     /// Records that are not settled yet.

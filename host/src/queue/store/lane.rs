@@ -49,6 +49,10 @@ impl Lane {
         self.open.iter().copied()
     }
 
+    pub(in crate::queue) fn is_open(&self, id: u64) -> bool {
+        self.open.contains(&id)
+    }
+
     pub(in crate::queue) fn open_count(&self) -> usize {
         self.open.len()
     }

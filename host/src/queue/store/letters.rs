@@ -2,7 +2,7 @@
 
 use super::admit::Arrival;
 use super::database::Table;
-use super::entry::Entry;
+use super::entry::{self, Entry};
 use super::follower::{Fate, LaneNumber};
 use super::reader::id_of;
 use super::rows::{LetterRow, RecordRow, RefusalRow};
@@ -13,6 +13,7 @@ use crate::queue::StoreError;
 use crate::record::{Record, Rejection};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The id of the record that became the letter.
 pub type LetterId = u64;
@@ -70,10 +71,9 @@ impl Store {
         verdict: &Verdict,
         now_ms: u64,
     ) -> Result<(), StoreError> {
-        let fate = verdict.fate();
         let (name, number) = {
-            let mut following = locked(follower);
-            if !following.settle(lane, entry.id, fate) {
+            let following = locked(follower);
+            if !following.lanes.get(&lane).is_some_and(|lane| lane.is_open(entry.id)) {
                 return Ok(());
             }
             (following.name.clone(), following.number)
@@ -83,12 +83,14 @@ impl Store {
                 let row = seen::row(now_ms, Some(&entry.digest));
                 self.pending.put(Table::Seen, seen::of_trace(number, identity), row);
             }
+            // First it is a letter: when that fails it still waits.
             Verdict::Refused { rejection, mapper } => {
                 let refusal = refusal(Some(&name), rejection, mapper, now_ms);
                 self.bury(entry, refusal)?;
             }
             _ => {}
         }
+        locked(follower).settle(lane, entry.id, verdict.fate());
         Ok(())
     }
 
@@ -100,13 +102,11 @@ impl Store {
         rejection: &Rejection,
         now_ms: u64,
     ) -> Result<bool, StoreError> {
-        if !self.settings.duplicates.window.is_zero() {
-            let push_id = arrival.push_id.as_deref().unwrap_or_default();
-            let fingerprint = seen::of_push(PushKind::Letter, &arrival.source, push_id, &arrival.digest);
-            if self.was_seen(&fingerprint, now_ms)? || self.pending.puts(&fingerprint) {
-                return Ok(false);
-            }
-            self.pending.put(Table::Seen, fingerprint, seen::row(now_ms, None));
+        let push_id = arrival.push_id.as_deref().unwrap_or_default();
+        let fingerprint = seen::of_push(PushKind::Letter, &arrival.source, push_id, &arrival.digest);
+        let is_remembered = !self.settings.duplicates.window.is_zero();
+        if is_remembered && (self.was_seen(&fingerprint, now_ms)? || self.pending.puts(&fingerprint)) {
+            return Ok(false);
         }
         let entry = Entry {
             id: self.log.next_id,
@@ -119,13 +119,16 @@ impl Store {
         };
         self.log.next_id += 1;
         self.bury(&entry, refusal(None, rejection, "", now_ms))?;
+        if is_remembered {
+            self.pending.put(Table::Seen, fingerprint, seen::row(now_ms, None));
+        }
         Ok(true)
     }
 
     /// Adds a refusal to the letter of this record, which is made if there is none.
     fn bury(&mut self, entry: &Entry, refusal: RefusalRow) -> Result<(), StoreError> {
+        let is_new = self.current(Table::Letters, &id_key(entry.id))?.is_none();
         let known = self.open_letter(entry.id)?;
-        let is_new = known.is_none();
         let mut letter = known.unwrap_or_else(|| LetterRow {
             received_ms: entry.received_ms,
             source: entry.source.to_string(),
@@ -179,7 +182,8 @@ impl Store {
             return Ok(Vec::new());
         };
         // What was refused when it was received goes to everybody who takes from its source.
-        let lacking: Vec<String> = if letter.refusals.iter().any(|refusal| refusal.consumer.is_empty()) {
+        let of_intake = letter.refusals.iter().find(|refusal| refusal.consumer.is_empty()).cloned();
+        let lacking: Vec<String> = if of_intake.is_some() {
             let takes = |follower: &&SharedFollower| {
                 let follower = locked(follower);
                 follower.is_following() && follower.takes(&entry)
@@ -188,15 +192,27 @@ impl Store {
         } else {
             letter.refusals.iter().map(|refusal| refusal.consumer.clone()).collect()
         };
-        let is_there = |name: &String| self.followers.get(name).is_some_and(|it| locked(it).is_following());
+        // One that takes nothing from its source any more would not get it.
+        let is_there = |name: &String| {
+            self.followers
+                .get(name)
+                .map(|it| locked(it))
+                .is_some_and(|it| it.is_following() && it.takes_from(&entry.source))
+        };
         let is_meant = |name: &String| to.is_none_or(|to| to.contains(name));
-        let (targets, _): (Vec<String>, Vec<String>) =
+        let (targets, others): (Vec<String>, Vec<String>) =
             lacking.into_iter().partition(|name| is_there(name) && is_meant(name));
         if targets.is_empty() {
             return Ok(targets);
         }
         let before = (self.pending.clone(), self.log.clone());
-        letter.refusals.retain(|refusal| !targets.contains(&refusal.consumer) && !refusal.consumer.is_empty());
+        match of_intake {
+            Some(refusal) => {
+                let stays_for = |consumer| RefusalRow { consumer, ..refusal.clone() };
+                letter.refusals = others.into_iter().map(stays_for).collect();
+            }
+            None => letter.refusals.retain(|refusal| !targets.contains(&refusal.consumer)),
+        }
         if letter.refusals.is_empty() {
             self.remove_letter(id, entry.bytes());
         } else {
@@ -215,15 +231,37 @@ impl Store {
 
     /// Gives a dead letter up. False when there is none. It is written with the next transaction.
     pub(in crate::queue) fn purge(&mut self, id: LetterId) -> Result<bool, StoreError> {
-        let Some(letter) = self.open_letter(id)? else { return Ok(false) };
-        let bytes = self.letter_body(id)?.map_or(letter.body_bytes, |entry| entry.bytes());
-        self.remove_letter(id, bytes);
+        // One that cannot be read any more can be given up all the same.
+        if self.current(Table::Letters, &id_key(id))?.is_none() {
+            return Ok(false);
+        }
+        let letter = self.open_letter(id)?.unwrap_or_default();
+        self.remove_letter(id, entry::bytes_with(letter.body_bytes));
         Ok(true)
     }
 
     /// How many dead letters there are, and what they take.
     pub(in crate::queue) fn letter_totals(&self) -> (u64, u64) {
         (self.log.letters, self.log.letter_bytes)
+    }
+
+    /// Counts the dead letters, and what they take.
+    pub(super) fn count_letters(&self) -> Result<(u64, u64), StoreError> {
+        let mut ids: BTreeSet<u64> = self.pending.keys(Table::Letters).filter_map(id_of).collect();
+        self.reader.with(|database| {
+            database.rows(Table::Letters, b"").try_for_each(|row| {
+                ids.extend(id_of(&row?.0));
+                Ok(())
+            })
+        })?;
+        let (mut count, mut bytes) = (0, 0);
+        for id in ids {
+            if self.current(Table::Letters, &id_key(id))?.is_some() {
+                count += 1;
+                bytes += entry::bytes_with(self.open_letter(id)?.map_or(0, |letter| letter.body_bytes));
+            }
+        }
+        Ok((count, bytes))
     }
 
     fn remove_letter(&mut self, id: LetterId, bytes: u64) {

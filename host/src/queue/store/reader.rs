@@ -94,6 +94,11 @@ impl Reader {
         Ok(())
     }
 
+    /// The records of a segment that is there are read from now on.
+    pub(super) fn know_segment(&self, number: u32, first_id: u64) {
+        self.shelves.write().unwrap_or_else(PoisonError::into_inner).segments.insert(first_id, number);
+    }
+
     pub(super) fn drop_segment(&self, number: u32) -> Result<(), StoreError> {
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         shelves.segments.retain(|_, known| *known != number);

@@ -3,24 +3,25 @@
 //! | what is found | what is done |
 //! |---|---|
 //! | the end of the journal is torn, as after any crash | it is cut off: nobody was told that it is stored |
-//! | a journal that ends too early, which the watermark tells | its bytes are put into the quarantine; what is missing is counted |
+//! | a journal that ends too early, which the watermark, the number of records in a segment, or a later journal tells | its bytes are put into the quarantine; what is missing is counted |
 //! | a journal that cannot be read | it is put into the quarantine, and the others are read |
 //! | a block of records that cannot be read | its records are counted as damaged when somebody comes to them |
 //! | tables that cannot be opened | the start is refused, with the folder to move away |
 
 use super::database::Database;
 use super::folder::Folder;
-use super::follower::Follower;
-use super::reader::Reader;
+use super::follower::{Fate, Follower};
+use super::reader::{Reader, id_of, is_damage};
 use super::rows::{ConsumerRow, LogRow, SegmentRow};
 use super::seal::Seal;
 use super::watermark::Watermark;
-use super::{CONSUMER_PREFIX, LOG_KEY, SEGMENT_PREFIX, Store, Table, Transaction};
+use super::{CONSUMER_PREFIX, LOG_KEY, Limits, SEGMENT_PREFIX, Store, Table, Transaction, segment_key};
 use crate::queue::{OpenError, Settings, StoreError};
 use bytes::Bytes;
 use prost::Message;
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -30,7 +31,7 @@ use std::sync::{Arc, Mutex};
 pub(in crate::queue) struct Recovered {
     /// The last process did not close the store.
     pub(in crate::queue) was_cut: bool,
-    /// Records that had been synced and are not there.
+    /// Records and dead letters that had been synced and are not there.
     pub(in crate::queue) lost: u64,
     /// What was put into the quarantine.
     pub(in crate::queue) quarantined: Vec<PathBuf>,
@@ -50,14 +51,21 @@ impl Store {
         settings: Settings,
         now_ms: u64,
     ) -> Result<(Self, Recovered), OpenError> {
+        Self::open_with(folder, settings, Limits::default(), now_ms)
+    }
+
+    /// The same, with segments of another size.
+    pub(super) fn open_with(
+        folder: &Path,
+        settings: Settings,
+        limits: Limits,
+        now_ms: u64,
+    ) -> Result<(Self, Recovered), OpenError> {
         let folder = Folder::open(folder)?;
-        let mut watermark = Watermark::open(folder.path())?;
+        let watermark = Watermark::open(folder.path())?;
         let mut recovered = Recovered::default();
         let (database, rows) = open_tables(&folder, &mut recovered)?;
         let log = rows.log.unwrap_or_else(|| LogRow { next_id: 1, ..LogRow::default() });
-        recovered.lost = watermark.value().saturating_sub(log.next_id);
-        settle_copies(&folder, &mut recovered)?;
-
         let seal = Seal::new(settings.key.as_ref());
         check_key(&folder, &log, &seal)?;
         let first_ids = rows.segments.iter().map(|(number, segment)| (segment.first_id, *number)).collect();
@@ -74,14 +82,16 @@ impl Store {
             followers: followers.collect(),
             pending: Transaction::default(),
             is_unsynced: false,
+            written_id: 0,
             tally: super::Tally::default(),
             unflushed_bytes: 0,
-            watermark: Watermark::open(folder.path())?,
+            watermark,
             folder,
             settings,
+            limits,
         };
-        store.prepare(now_ms).map_err(|error| damaged(store.folder.store(), &error))?;
-        watermark.set(store.log.next_id);
+        recovered.lost = store.prepare(now_ms).map_err(|error| damaged(store.folder.store(), &error))?;
+        settle_copies(&store.folder, &mut recovered)?;
         Ok((store, recovered))
     }
 
@@ -90,33 +100,20 @@ impl Store {
         self.reader.close();
         let mut recovered = Recovered::default();
         let (database, rows) = open_tables(&self.folder, &mut recovered)?;
-        settle_copies(&self.folder, &mut recovered)?;
-        // A transaction that was told to have failed may have succeeded: its records are there, and are delivered.
-        if let Some(log) = rows.log.filter(|log| log.next_id > self.log.next_id) {
-            self.log = log;
-            for (name, row) in rows.consumers {
-                if let Some(follower) = self.followers.get(&name) {
-                    let mut follower = super::locked(follower);
-                    let counts = row.counts.unwrap_or_default();
-                    follower.counts.received = follower.counts.received.max(counts.received);
-                }
-            }
-        }
+        let on_disk = rows.log.map_or(0, |log| log.next_id);
+        recovered.lost = self.watermark.value().saturating_sub(on_disk);
         let first_ids = rows.segments.iter().map(|(number, segment)| (segment.first_id, *number)).collect();
         self.segments = rows.segments;
         self.reader.open(database, first_ids);
-        self.prepare(now_ms).map_err(|error| damaged(self.folder.store(), &error))?;
+        recovered.lost += self.prepare(now_ms).map_err(|error| damaged(self.folder.store(), &error))?;
+        settle_copies(&self.folder, &mut recovered)?;
         Ok(recovered)
     }
 
-    /// Tables that have to be there are there afterwards, and those that are left over from a crash are not.
-    fn prepare(&mut self, now_ms: u64) -> Result<(), StoreError> {
-        let stray: Vec<u32> = self
-            .reader
-            .with(|database| Ok(database.segments().filter(|number| !self.segments.contains_key(number)).collect()))?;
-        for number in stray {
-            self.reader.drop_segment(number)?;
-        }
+    /// Tables that have to be there are there afterwards, and those that are left over from a crash are not. How many
+    /// records are missing that were synced.
+    fn prepare(&mut self, now_ms: u64) -> Result<u64, StoreError> {
+        self.settle_strays(now_ms)?;
         let missing: Vec<(u32, u64)> = self.reader.with(|database| {
             let there: Vec<u32> = database.segments().collect();
             let segments = self.segments.iter().filter(|(number, _)| !there.contains(number));
@@ -131,8 +128,121 @@ impl Store {
         if let Some(key_id) = self.reader.seal().key_id() {
             self.log.key_id = Bytes::copy_from_slice(&key_id);
         }
+        let mut lost = self.count_missing()? + self.pass_ids()?;
+        match self.count_letters() {
+            Ok((letters, bytes)) => {
+                lost += self.log.letters.saturating_sub(letters);
+                (self.log.letters, self.log.letter_bytes) = (letters, bytes);
+            }
+            Err(error) if is_damage(&error) => {
+                tracing::error!(%error, code = "letters_damaged", "dead letters cannot be read");
+            }
+            Err(error) => return Err(error),
+        }
+        if lost > 0 {
+            self.give_up_missing()?;
+        }
         self.keep_house(now_ms)?;
-        self.write(true)
+        self.write(true)?;
+        Ok(lost)
+    }
+
+    /// Records that a segment is said to hold and does not; from now on it is not said any more.
+    fn count_missing(&mut self) -> Result<u64, StoreError> {
+        let mut missing = 0;
+        for (number, segment) in &mut self.segments {
+            let records = self.reader.with(|database| Ok(database.count(*number)))?;
+            if records < segment.records {
+                missing += segment.records - records;
+                segment.records = records;
+                self.pending.put(Table::State, segment_key(*number), segment.encode_to_vec());
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Consumers do not wait for what is not there any more: for them it is damaged.
+    fn give_up_missing(&mut self) -> Result<(), StoreError> {
+        for follower in self.followers.values() {
+            let mut following = super::locked(follower);
+            let mut lanes = std::mem::take(&mut following.lanes);
+            let mut waiting = 0;
+            for lane in lanes.values_mut() {
+                let mut open = BTreeSet::new();
+                let mut next = lane.floor();
+                let end = lane.end().unwrap_or(self.log.next_id);
+                while next < end {
+                    let stretch = self.reader.stretch(next, end, 256, 4 * 1024 * 1024)?;
+                    let entries = stretch.entries.iter().filter(|entry| following.takes(entry)).map(|entry| entry.id);
+                    for id in entries.chain(stretch.damaged) {
+                        if lane.is_open(id) {
+                            open.insert(id);
+                        }
+                        waiting += u64::from(lane.is_open(id) || id >= lane.next());
+                    }
+                    next = stretch.next.max(next + 1);
+                }
+                let gone: Vec<u64> = lane.open().filter(|id| !open.contains(id)).collect();
+                gone.into_iter().for_each(|id| drop(lane.settle(id)));
+            }
+            following.lanes = lanes;
+            let gone = following.waiting().saturating_sub(waiting);
+            following.count(Fate::Damaged, gone);
+        }
+        Ok(())
+    }
+
+    /// A segment that the state does not know: one that was given back goes. One that is newer than all that are known
+    /// lost its row with the end of a journal, and its records are there: it stays.
+    fn settle_strays(&mut self, now_ms: u64) -> Result<(), StoreError> {
+        let stray: Vec<(u32, u64)> = self.reader.with(|database| {
+            let stray = database.segments().filter(|number| !self.segments.contains_key(number));
+            Ok(stray.map(|number| (number, database.count(number))).collect())
+        })?;
+        let last = self.segments.last_key_value().map(|(number, _)| *number);
+        for (number, records) in stray {
+            if records == 0 || last.is_some_and(|last| number < last) {
+                self.reader.drop_segment(number)?;
+                continue;
+            }
+            let mut segment = SegmentRow { records, first_ms: now_ms, last_ms: now_ms, ..SegmentRow::default() };
+            self.reader.with(|database| {
+                for row in database.rows(Table::Records(number), b"") {
+                    let (key, row) = row?;
+                    segment.first_id = if segment.bytes == 0 { id_of(&key).unwrap_or(0) } else { segment.first_id };
+                    segment.bytes += row.len() as u64;
+                }
+                Ok(())
+            })?;
+            self.reader.know_segment(number, segment.first_id);
+            self.segments.insert(number, segment);
+        }
+        Ok(())
+    }
+
+    /// Ids that were given are not given again, whatever was lost of the state. Records that the state does not know and
+    /// that are there all the same are delivered. How many are missing that were synced.
+    fn pass_ids(&mut self) -> Result<u64, StoreError> {
+        let known = self.log.next_id;
+        // A block that cannot be read says nothing here.
+        let after_last = |table| self.reader.with(|database| Ok(database.last_key(table).ok().flatten()));
+        let last_segment = self.segments.keys().next_back().copied().unwrap_or(0);
+        for last in [after_last(Table::Letters)?, after_last(Table::Records(last_segment))?] {
+            let next = last.and_then(|key| id_of(&key)).map_or(0, |id| id + 1);
+            self.log.next_id = self.log.next_id.max(next);
+        }
+        self.log.next_id = self.log.next_id.max(self.watermark.value());
+        let mut found = 0;
+        self.reader.each(known, self.log.next_id, &mut |entry| {
+            found += 1;
+            for follower in self.followers.values() {
+                let mut follower = super::locked(follower);
+                if follower.is_following() && follower.takes(&entry) {
+                    follower.counts.received += 1;
+                }
+            }
+        })?;
+        Ok(self.watermark.value().saturating_sub(known).saturating_sub(found))
     }
 }
 
@@ -157,9 +267,7 @@ fn open_tables(folder: &Folder, recovered: &mut Recovered) -> Result<(Database, 
     let store = folder.store();
     let clean = folder.path().join(CLEAN);
     recovered.was_cut = store.exists() && !clean.exists();
-    if recovered.was_cut {
-        copy_journals(folder)?;
-    }
+    copy_journals(folder)?;
     if let Err(error) = fs::remove_file(&clean)
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -170,8 +278,11 @@ fn open_tables(folder: &Folder, recovered: &mut Recovered) -> Result<(Database, 
         Err(reason) => reason,
     };
     for journal in journals(&store) {
-        let aside = folder.quarantine().join(name_of(&journal));
-        fs::rename(&journal, &aside).map_err(OpenError::io("set aside", &journal))?;
+        let aside = unused(&folder.quarantine().join(name_of(&journal)), "unreadable");
+        // An empty one takes its place: without any journal the library would count its transactions from the beginning,
+        // and take those that come for older than what is in the tables.
+        let set_aside = fs::rename(&journal, &aside).and_then(|()| File::create(&journal));
+        set_aside.map_err(OpenError::io("set aside", &journal))?;
         match attempt(&store) {
             Ok(opened) => {
                 tracing::error!(file = %aside.display(), code = "journal_damaged", "a journal cannot be read and was set aside");
@@ -215,41 +326,81 @@ fn decode<M: Message + Default>(row: Bytes) -> Result<M, StoreError> {
     M::decode(row).map_err(|_| undecodable())
 }
 
-/// A journal is cut where it cannot be read; until it is known whether anything was lost, a copy is kept.
+/// A journal is cut where it cannot be read; until it is known whether anything was lost, a copy is kept. One that is left
+/// from a start that came to no end is the better one.
 fn copy_journals(folder: &Folder) -> Result<(), OpenError> {
     for journal in journals(&folder.store()) {
         let copy = folder.quarantine().join(format!("{}.copy", name_of(&journal)));
-        fs::copy(&journal, &copy).map_err(OpenError::io("copy", &journal))?;
+        if !copy.exists() {
+            let half = copy.with_extension("half");
+            let copied = fs::copy(&journal, &half).and_then(|_| fs::rename(&half, &copy));
+            copied.map_err(OpenError::io("copy", &journal))?;
+        }
     }
     Ok(())
 }
 
-/// Keeps the copies if something was lost, and removes them otherwise.
+/// Keeps the copies that hold what is nowhere else, and removes the others.
 fn settle_copies(folder: &Folder, recovered: &mut Recovered) -> Result<(), OpenError> {
-    let quarantine = folder.quarantine();
-    let listed = fs::read_dir(&quarantine).map_err(OpenError::io("list", &quarantine))?;
-    for copy in listed.flatten().map(|file| file.path()) {
-        if copy.extension().is_none_or(|extension| extension != "copy") {
-            continue;
-        }
-        if recovered.lost > 0 {
-            let kept = copy.with_extension(format!("lost-{}", std::process::id()));
-            fs::rename(&copy, &kept).map_err(OpenError::io("keep", &copy))?;
+    let copies = listed(&folder.quarantine(), "copy");
+    for (place, copy) in copies.iter().enumerate() {
+        let journal = folder.store().join(copy.file_stem().unwrap_or_default());
+        let is_cut = is_cut(copy, &journal).map_err(OpenError::io("read", copy))?;
+        // After a crash the end of the newest one is torn.
+        let is_torn = recovered.was_cut && place == 0;
+        if recovered.lost > 0 || is_cut && !is_torn {
+            let kept = unused(&copy.with_extension(""), "lost");
+            fs::rename(copy, &kept).map_err(OpenError::io("keep", copy))?;
+            tracing::error!(file = %kept.display(), code = "journal_cut", "a journal was damaged and is kept aside");
             recovered.quarantined.push(kept);
         } else {
-            fs::remove_file(&copy).map_err(OpenError::io("remove", &copy))?;
+            fs::remove_file(copy).map_err(OpenError::io("remove", copy))?;
         }
     }
     Ok(())
+}
+
+/// Whether a journal is shorter than its copy by more than room that had been set aside.
+fn is_cut(copy: &Path, journal: &Path) -> io::Result<bool> {
+    let length = match fs::metadata(journal) {
+        Ok(found) => found.len(),
+        // All of it was written to tables.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let mut rest = BufReader::new(File::open(copy)?);
+    rest.seek(SeekFrom::Start(length))?;
+    loop {
+        let bytes = rest.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Ok(true);
+        }
+        let count = bytes.len();
+        rest.consume(count);
+    }
+}
+
+/// A name in the quarantine that nothing has yet.
+fn unused(path: &Path, why: &str) -> PathBuf {
+    let names = (1_u32..).map(|number| path.with_added_extension(format!("{why}-{number}")));
+    names.into_iter().find(|name| !name.exists()).unwrap_or_else(|| path.to_owned())
 }
 
 /// Newest first: the last one to be written to is the first to be damaged.
 fn journals(store: &Path) -> Vec<PathBuf> {
-    let files = fs::read_dir(store).into_iter().flatten().flatten().map(|file| file.path());
-    let mut journals: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|it| it == JOURNAL)).collect();
-    let number = |path: &PathBuf| path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
-    journals.sort_by_key(|path| std::cmp::Reverse(number(path)));
-    journals
+    listed(store, JOURNAL)
+}
+
+/// The journals, or their copies, in a folder, newest first.
+fn listed(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
+    let mut listed: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|it| it == extension)).collect();
+    let number = |path: &PathBuf| name_of(path).split('.').next().and_then(|number| number.parse::<u64>().ok());
+    listed.sort_by_key(|path| std::cmp::Reverse(number(path)));
+    listed
 }
 
 fn name_of(path: &Path) -> String {

@@ -1,7 +1,8 @@
 //! What is given back, and when there is no room for more.
 
-use super::database::Table;
+use super::database::{Table, Transaction};
 use super::follower::Fate;
+use super::reader::is_damage;
 use super::rows::SegmentRow;
 use super::{SharedFollower, Store, locked, seen, segment_key};
 use crate::queue::{StoreError, WhenFull};
@@ -65,7 +66,11 @@ impl Store {
             self.give_back(number)?;
         }
         self.turn_generation(now_ms)?;
-        self.expire_letters(now_ms)
+        match self.expire_letters(now_ms) {
+            // They stay: whoever lists them is told.
+            Err(error) if is_damage(&error) => Ok(()),
+            done => done,
+        }
     }
 
     /// Writes what is in memory to files when much came since the last time.
@@ -118,7 +123,7 @@ impl Store {
     }
 
     /// The oldest segment, and the first record that is not in it.
-    fn oldest(&self) -> Option<(u32, SegmentRow, u64)> {
+    pub(super) fn oldest(&self) -> Option<(u32, SegmentRow, u64)> {
         let mut segments = self.segments.iter();
         let (number, segment) = segments.next()?;
         let end = segments.next().map_or(self.log.next_id, |(_, next)| next.first_id);
@@ -126,7 +131,7 @@ impl Store {
     }
 
     /// The consumers that are not done with everything before this record.
-    fn holders(&self, end: u64) -> Vec<SharedFollower> {
+    pub(super) fn holders(&self, end: u64) -> Vec<SharedFollower> {
         let holds = |follower: &&SharedFollower| locked(follower).floor().is_some_and(|floor| floor < end);
         self.followers.values().filter(holds).map(Arc::clone).collect()
     }
@@ -153,9 +158,10 @@ impl Store {
 
     /// Gives a segment's place on the disk back. First it is on disk that nobody needs it any more.
     fn give_back(&mut self, number: u32) -> Result<(), StoreError> {
-        self.pending.remove(Table::State, segment_key(number));
+        let mut transaction = Transaction::default();
+        transaction.remove(Table::State, segment_key(number));
         let segment = self.segments.remove(&number);
-        if let Err(error) = self.write(true) {
+        if let Err(error) = self.commit(transaction, true) {
             self.segments.extend(segment.map(|segment| (number, segment)));
             return Err(error);
         }

@@ -94,7 +94,7 @@ fn summary(follower: &SharedFollower, count: impl Fn(&rows::CountsRow) -> u64) -
     (following.waiting(), count(&following.counts))
 }
 
-fn rejection(code: &str) -> Rejection {
+pub(super) fn rejection(code: &str) -> Rejection {
     Rejection {
         class: "incomplete".to_owned(),
         code: code.to_owned(),
@@ -104,7 +104,7 @@ fn rejection(code: &str) -> Rejection {
     }
 }
 
-fn refused(code: &str) -> Verdict {
+pub(super) fn refused(code: &str) -> Verdict {
     Verdict::Refused { rejection: rejection(code), mapper: "tccc 0.1.0".to_owned() }
 }
 

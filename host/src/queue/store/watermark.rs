@@ -44,13 +44,6 @@ impl Watermark {
         }
     }
 
-    /// What was lost is known now.
-    pub(in crate::queue) fn set(&mut self, next_id: u64) {
-        if self.write(next_id).is_ok() {
-            self.value = next_id;
-        }
-    }
-
     fn write(&self, value: u64) -> io::Result<()> {
         let mut bytes = [0; BYTES];
         let (number, check) = bytes.split_at_mut(BYTES / 2);
@@ -87,8 +80,6 @@ mod tests {
         watermark.raise(7);
         watermark.raise(5);
         assert_eq!(open().value(), 7);
-        watermark.set(5);
-        assert_eq!(open().value(), 5);
     }
 
     #[test]
