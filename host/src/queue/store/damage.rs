@@ -238,7 +238,7 @@ fn waits(store: &Store, id: u64) -> bool {
 /// It says what to move away, and that is enough.
 fn move_away(folder: &Path, error: &str, case: &str) {
     let words = error.split([' ', ';', ',']).filter(|word| word.starts_with('/'));
-    let named = words.map(PathBuf::from).filter(|path| path.exists() && path.starts_with(folder)).last();
+    let named = words.map(PathBuf::from).rfind(|path| path.exists() && path.starts_with(folder));
     let named = named.unwrap_or_else(|| panic!("{case}: nothing to move away is named: {error}"));
     fs::rename(&named, folder.with_extension("away")).expect("it is ours");
     let opened = open(folder).unwrap_or_else(|again| panic!("{case}: {named:?} was moved away, and then: {again}"));

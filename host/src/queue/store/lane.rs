@@ -124,7 +124,7 @@ mod tests {
         assert!(lane.settle(1));
         assert_eq!(lane.floor(), 3);
         lane.pass_to(10);
-        [3, 4, 5].map(|id| assert!(lane.settle(id)));
+        [3, 4, 5].into_iter().for_each(|id| assert!(lane.settle(id)));
         assert_eq!(lane.floor(), 10);
         assert!(!lane.is_done(), "it does not end");
     }
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn what_is_given_up_is_told() {
         let mut lane = Lane::from(1, None);
-        [1, 2, 7].map(|id| lane.take(id));
+        [1, 2, 7].into_iter().for_each(|id| lane.take(id));
         assert_eq!(lane.give_up_before(5), BTreeSet::from([1, 2]));
         assert_eq!((lane.floor(), lane.next()), (7, 8));
         assert_eq!(lane.give_up_before(20), BTreeSet::from([7]));
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_row_holds_all_of_it_as_stretches() {
         let mut lane = Lane::from(1, Some(99));
-        [1, 2, 3, 5, 8, 9].map(|id| lane.take(id));
+        [1, 2, 3, 5, 8, 9].into_iter().for_each(|id| lane.take(id));
         let row = lane.to_row();
         assert_eq!(row, LaneRow { next: 10, open: vec![1, 3, 5, 5, 8, 9], end: 99, is_replay: false });
         assert_eq!(Lane::of_row(&row), lane);

@@ -197,7 +197,7 @@ impl Run {
         let push_id = random.bool().then(|| random.u8(0..6).to_string().into());
         // Pushes that come again are to have the same body now and then.
         let length = if push_id.is_some() { random.usize(1..4) } else { random.usize(0..400) };
-        let body: Vec<u8> = (0..length).map(|_| if length < 4 { b'a' + length as u8 } else { random.u8(..) }).collect();
+        let body: Vec<u8> = (0..length).map(|_| if length < 4 { b'a' } else { random.u8(..) }).collect();
         let only = if random.u8(0..8) == 0 { vec![random.choice(NAMES).expect("one").to_owned()] } else { Vec::new() };
         Arrival {
             source: random.choice(SOURCES).expect("one").into(),

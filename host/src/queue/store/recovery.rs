@@ -183,7 +183,9 @@ impl Store {
                     next = stretch.next.max(next + 1);
                 }
                 let gone: Vec<u64> = lane.open().filter(|id| !open.contains(id)).collect();
-                gone.into_iter().for_each(|id| drop(lane.settle(id)));
+                for id in gone {
+                    lane.settle(id);
+                }
             }
             following.lanes = lanes;
             let gone = following.waiting().saturating_sub(waiting);
