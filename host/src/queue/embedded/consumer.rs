@@ -133,9 +133,12 @@ impl EmbeddedConsumer {
                     (stretch.entries.into_iter().map(Arc::new).collect(), stretch.next, stretch.damaged)
                 }
             };
-            self.seat.note_damage(&damaged, None);
             let mut follower = locked(&self.seat.follower);
-            for entry in entries.iter().filter(|entry| follower.takes(entry)).map(Arc::clone).collect::<Vec<_>>() {
+            // What was given up while it was read is of no concern any more.
+            let given_up_to = follower.lanes.get(&lane).map_or(u64::MAX, Lane::next);
+            let damaged: Vec<u64> = damaged.into_iter().filter(|id| *id >= given_up_to).collect();
+            let entries = entries.into_iter().filter(|entry| entry.id >= given_up_to && follower.takes(entry));
+            for entry in entries.collect::<Vec<_>>() {
                 if let Some(lane) = follower.lanes.get_mut(&lane) {
                     lane.take(entry.id);
                 }
@@ -144,6 +147,8 @@ impl EmbeddedConsumer {
             if let Some(lane) = follower.lanes.get_mut(&lane) {
                 lane.pass_to(next);
             }
+            drop(follower);
+            self.seat.note_damage(&damaged, None);
             return Ok(true);
         }
         Ok(false)
