@@ -19,6 +19,7 @@ mod database;
 mod entry;
 mod folder;
 mod follower;
+mod journals;
 mod lane;
 mod letters;
 mod reader;

@@ -11,6 +11,7 @@
 use super::database::Database;
 use super::folder::Folder;
 use super::follower::{Fate, Follower};
+use super::journals;
 use super::reader::{Reader, id_of, is_damage};
 use super::rows::{ConsumerRow, LogRow, SegmentRow};
 use super::seal::Seal;
@@ -21,7 +22,6 @@ use bytes::Bytes;
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -39,7 +39,6 @@ pub(in crate::queue) struct Recovered {
 
 /// There only while nobody has the store open, and everything in it is on disk.
 const CLEAN: &str = "CLEAN";
-const JOURNAL: &str = "jnl";
 
 impl Store {
     /// Opens the store in this folder, or makes one.
@@ -91,7 +90,7 @@ impl Store {
             limits,
         };
         recovered.lost = store.prepare(now_ms).map_err(|error| damaged(store.folder.store(), &error))?;
-        settle_copies(&store.folder, &mut recovered)?;
+        journals::settle_copies(&store.folder, &mut recovered)?;
         Ok((store, recovered))
     }
 
@@ -106,7 +105,7 @@ impl Store {
         self.segments = rows.segments;
         self.reader.open(database, first_ids);
         recovered.lost += self.prepare(now_ms).map_err(|error| damaged(self.folder.store(), &error))?;
-        settle_copies(&self.folder, &mut recovered)?;
+        journals::settle_copies(&self.folder, &mut recovered)?;
         Ok(recovered)
     }
 
@@ -269,7 +268,7 @@ fn open_tables(folder: &Folder, recovered: &mut Recovered) -> Result<(Database, 
     let store = folder.store();
     let clean = folder.path().join(CLEAN);
     recovered.was_cut = store.exists() && !clean.exists();
-    copy_journals(folder)?;
+    journals::copy(folder)?;
     if let Err(error) = fs::remove_file(&clean)
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -279,8 +278,8 @@ fn open_tables(folder: &Folder, recovered: &mut Recovered) -> Result<(Database, 
         Ok(opened) => return Ok(opened),
         Err(reason) => reason,
     };
-    for journal in journals(&store) {
-        let aside = unused(&folder.quarantine().join(name_of(&journal)), "unreadable");
+    for journal in journals::all(&store) {
+        let aside = journals::unused(&folder.quarantine().join(journals::name_of(&journal)), "unreadable");
         // An empty one takes its place: without any journal the library would count its transactions from the beginning,
         // and take those that come for older than what is in the tables.
         let set_aside = fs::rename(&journal, &aside).and_then(|()| File::create(&journal));
@@ -326,87 +325,6 @@ fn state(database: &Database) -> Result<State, StoreError> {
 fn decode<M: Message + Default>(row: Bytes) -> Result<M, StoreError> {
     let undecodable = || StoreError::Read(fjall::Error::Io(std::io::ErrorKind::InvalidData.into()));
     M::decode(row).map_err(|_| undecodable())
-}
-
-/// A journal is cut where it cannot be read; until it is known whether anything was lost, a copy is kept. One that is left
-/// from a start that came to no end is the better one.
-fn copy_journals(folder: &Folder) -> Result<(), OpenError> {
-    for journal in journals(&folder.store()) {
-        let copy = folder.quarantine().join(format!("{}.copy", name_of(&journal)));
-        if !copy.exists() {
-            let half = copy.with_extension("half");
-            let copied = fs::copy(&journal, &half).and_then(|_| fs::rename(&half, &copy));
-            copied.map_err(OpenError::io("copy", &journal))?;
-        }
-    }
-    Ok(())
-}
-
-/// Keeps the copies that hold what is nowhere else, and removes the others.
-fn settle_copies(folder: &Folder, recovered: &mut Recovered) -> Result<(), OpenError> {
-    let copies = listed(&folder.quarantine(), "copy");
-    for (place, copy) in copies.iter().enumerate() {
-        let journal = folder.store().join(copy.file_stem().unwrap_or_default());
-        let is_cut = is_cut(copy, &journal).map_err(OpenError::io("read", copy))?;
-        // After a crash the end of the newest one is torn.
-        let is_torn = recovered.was_cut && place == 0;
-        if recovered.lost > 0 || is_cut && !is_torn {
-            let kept = unused(&copy.with_extension(""), "lost");
-            fs::rename(copy, &kept).map_err(OpenError::io("keep", copy))?;
-            tracing::error!(file = %kept.display(), code = "journal_cut", "a journal was damaged and is kept aside");
-            recovered.quarantined.push(kept);
-        } else {
-            fs::remove_file(copy).map_err(OpenError::io("remove", copy))?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a journal is shorter than its copy by more than room that had been set aside.
-fn is_cut(copy: &Path, journal: &Path) -> io::Result<bool> {
-    let length = match fs::metadata(journal) {
-        Ok(found) => found.len(),
-        // All of it was written to tables.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    let mut rest = BufReader::new(File::open(copy)?);
-    rest.seek(SeekFrom::Start(length))?;
-    loop {
-        let bytes = rest.fill_buf()?;
-        if bytes.is_empty() {
-            return Ok(false);
-        }
-        if bytes.iter().any(|byte| *byte != 0) {
-            return Ok(true);
-        }
-        let count = bytes.len();
-        rest.consume(count);
-    }
-}
-
-/// A name in the quarantine that nothing has yet.
-fn unused(path: &Path, why: &str) -> PathBuf {
-    let names = (1_u32..).map(|number| path.with_added_extension(format!("{why}-{number}")));
-    names.into_iter().find(|name| !name.exists()).unwrap_or_else(|| path.to_owned())
-}
-
-/// Newest first: the last one to be written to is the first to be damaged.
-fn journals(store: &Path) -> Vec<PathBuf> {
-    listed(store, JOURNAL)
-}
-
-/// The journals, or their copies, in a folder, newest first.
-fn listed(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
-    let mut listed: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|it| it == extension)).collect();
-    let number = |path: &PathBuf| name_of(path).split('.').next().and_then(|number| number.parse::<u64>().ok());
-    listed.sort_by_key(|path| std::cmp::Reverse(number(path)));
-    listed
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn damaged(store: PathBuf, error: &StoreError) -> OpenError {
