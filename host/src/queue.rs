@@ -8,6 +8,7 @@
 //! A consumer is whoever takes records out. The queue does not know what consumers do with them, nor how they are
 //! called.
 
+pub mod control;
 mod embedded;
 mod error;
 mod key;

@@ -178,20 +178,7 @@ impl Store {
         let (Some(mut letter), Some(entry)) = (self.open_letter(id)?, self.letter_body(id)?) else {
             return Ok(Vec::new());
         };
-        // What was refused when it was received goes to everybody who takes from its source.
-        let lacking: Vec<String> = if letter.refusals.iter().any(|refusal| refusal.consumer.is_empty()) {
-            let takes = |follower: &&SharedFollower| {
-                let follower = locked(follower);
-                follower.is_following() && follower.takes(&entry)
-            };
-            self.followers.values().filter(takes).map(|follower| locked(follower).name.clone()).collect()
-        } else {
-            letter.refusals.iter().map(|refusal| refusal.consumer.clone()).collect()
-        };
-        let is_there = |name: &String| self.followers.get(name).is_some_and(|it| locked(it).is_following());
-        let is_meant = |name: &String| to.is_none_or(|to| to.contains(name));
-        let (targets, _): (Vec<String>, Vec<String>) =
-            lacking.into_iter().partition(|name| is_there(name) && is_meant(name));
+        let targets = self.revivers(&letter, &entry, to);
         if targets.is_empty() {
             return Ok(targets);
         }
@@ -211,6 +198,31 @@ impl Store {
             return Err(error);
         }
         Ok(targets)
+    }
+
+    /// To whom a dead letter would be delivered once more.
+    pub(in crate::queue) fn would_revive(
+        &self,
+        id: LetterId,
+        to: Option<&[String]>,
+    ) -> Result<Vec<String>, StoreError> {
+        Ok(match (self.open_letter(id)?, self.letter_body(id)?) {
+            (Some(letter), Some(entry)) => self.revivers(&letter, &entry, to),
+            _ => Vec::new(),
+        })
+    }
+
+    fn revivers(&self, letter: &LetterRow, entry: &Entry, to: Option<&[String]>) -> Vec<String> {
+        // What was refused when it was received goes to everybody who takes from its source.
+        let lacking: Vec<String> = if letter.refusals.iter().any(|refusal| refusal.consumer.is_empty()) {
+            let takes = |follower: &&SharedFollower| locked(follower).takes(entry);
+            self.followers.values().filter(takes).map(|follower| locked(follower).name.clone()).collect()
+        } else {
+            letter.refusals.iter().map(|refusal| refusal.consumer.clone()).collect()
+        };
+        let is_there = |name: &String| self.followers.get(name).is_some_and(|it| locked(it).is_following());
+        let is_meant = |name: &String| to.is_none_or(|to| to.contains(name));
+        lacking.into_iter().filter(|name| is_there(name) && is_meant(name)).collect()
     }
 
     /// Gives a dead letter up. False when there is none. It is written with the next transaction.

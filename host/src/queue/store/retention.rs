@@ -1,6 +1,6 @@
 //! What is given back, and when there is no room for more.
 
-use super::database::Table;
+use super::database::{Table, copy_key};
 use super::follower::Fate;
 use super::rows::SegmentRow;
 use super::{SharedFollower, Store, locked, seen, segment_key};
@@ -28,6 +28,12 @@ impl Store {
     /// What records and dead letters take, about. Journals come on top.
     pub(in crate::queue) fn bytes(&self) -> u64 {
         self.segments.values().map(|segment| segment.bytes).sum::<u64>() + self.log.letter_bytes
+    }
+
+    /// How many records there are, waiting or kept, and when the oldest of them was received.
+    pub(in crate::queue) fn records(&self) -> (u64, Option<u64>) {
+        let count = self.segments.values().map(|segment| segment.records).sum();
+        (count, self.segments.values().find(|segment| segment.records > 0).map(|segment| segment.first_ms))
     }
 
     /// What it takes on disk, all in all.
@@ -154,6 +160,7 @@ impl Store {
     /// Gives a segment's place on the disk back. First it is on disk that nobody needs it any more.
     fn give_back(&mut self, number: u32) -> Result<(), StoreError> {
         self.pending.remove(Table::State, segment_key(number));
+        self.pending.remove(Table::State, copy_key(number));
         let segment = self.segments.remove(&number);
         if let Err(error) = self.write(true) {
             self.segments.extend(segment.map(|segment| (number, segment)));
