@@ -19,6 +19,7 @@ mod misbehaviour;
 mod otlp_logs;
 mod plugins;
 mod privacy;
+mod queue_commands;
 mod refusals;
 mod several;
 mod shutdown;
