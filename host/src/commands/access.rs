@@ -4,6 +4,7 @@ use super::{Failure, read_config, variable};
 use crate::admin::{ClientError, SocketClient};
 use crate::args::{Confirm, QueueAt};
 use crate::config::Overrides;
+use crate::queue;
 use crate::queue::control::{Offline, OfflineError, Request, Response};
 use anyhow::{Context as _, anyhow};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -22,9 +23,6 @@ enum Way {
     Stopped(Box<Offline>),
 }
 
-/// The queue's folder, within the folder for what is remembered.
-const QUEUE_FOLDER: &str = "queue";
-
 impl Access {
     pub(super) fn open(at: &QueueAt, privacy: Option<&str>) -> Result<Self, Failure> {
         let overrides =
@@ -35,7 +33,7 @@ impl Access {
         let way = match runtime.block_on(SocketClient::connect(&plan.data_dir)) {
             Ok(client) => Way::Running(runtime, client),
             Err(ClientError::Nobody) => {
-                let folder: PathBuf = plan.data_dir.join(QUEUE_FOLDER);
+                let folder: PathBuf = plan.data_dir.join(queue::FOLDER);
                 let opened = Offline::open(&folder, plan.settings).map_err(|error| match error {
                     OfflineError::Open(error) if error.is_in_use() => {
                         anyhow!(

@@ -117,8 +117,8 @@ fn show(access: &mut Access, format: Listing, arguments: &Show, is_plain: bool) 
         let sink = refusal.consumer.as_deref().unwrap_or("the source");
         print(&format!("\nrefused by   {} at {}", on_one_line(sink), time(refusal.at_ms)))?;
         print(&format!("class, code  {}, {}", on_one_line(&refusal.class), on_one_line(&refusal.code)))?;
-        if !refusal.plugin.is_empty() {
-            print(&format!("plugin       {}", on_one_line(&refusal.plugin)))?;
+        if !refusal.mapper.is_empty() {
+            print(&format!("plugin       {}", on_one_line(&refusal.mapper)))?;
         }
         if let Some(path) = refusal.path.as_ref().filter(|_| access.shows_free_text) {
             print(&format!("path         {}", on_one_line(path)))?;
@@ -233,7 +233,7 @@ fn line(letter: &Letter, shows_free_text: bool) -> Line<'_> {
                 refused_at: time(it.at_ms),
                 class: &it.class,
                 code: &it.code,
-                plugin: &it.plugin,
+                plugin: &it.mapper,
                 message_length: refusal(it),
                 path: it.path.as_deref().filter(|_| shows_free_text),
                 message: Some(it.message.as_str()).filter(|_| shows_free_text),
@@ -254,7 +254,7 @@ fn cells(letter: &Letter, refusal: &Refusal, shows_free_text: bool) -> Vec<Strin
         on_one_line(refusal.consumer.as_deref().unwrap_or("-")),
         on_one_line(&refusal.class),
         on_one_line(&refusal.code),
-        on_one_line(if refusal.plugin.is_empty() { "-" } else { &refusal.plugin }),
+        on_one_line(if refusal.mapper.is_empty() { "-" } else { &refusal.mapper }),
         message(refusal, shows_free_text),
     ]
 }

@@ -106,7 +106,7 @@ fn refused(code: &str) -> Verdict {
         message: "lacks a time".to_owned(),
         position: None,
     };
-    Verdict::Refused { rejection, plugin: "tccc 0.1.0".to_owned() }
+    Verdict::Refused { rejection, mapper: "tccc 0.1.0".to_owned() }
 }
 
 fn consumers(response: Response) -> Vec<ConsumerState> {
