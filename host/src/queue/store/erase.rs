@@ -6,7 +6,7 @@
 //!
 //! What stays: fingerprints, which are hashes, until their window is over; and files in the quarantine.
 
-use super::database::{Journal, Table, Transaction};
+use super::database::{self, Journal, Table, Transaction};
 use super::follower::{Fate, LaneNumber};
 use super::{Entry, SharedFollower, Store, id_key, locked, segment_key};
 use crate::queue::StoreError;
@@ -265,15 +265,22 @@ impl Store {
         // Something has to be written to files for the library to begin another journal.
         self.write(true)?;
         let letters = if pace == Pace::Thorough || self.log.letter_bytes <= LETTER_BYTES_BRISK { 0 } else { 1 };
-        let journals = self.reader.with(|database| {
-            let journals = database.give_up_journals(&old)?;
-            if letters == 0 {
+        let journals = self.reader.with(|database| database.give_up_journals(&old))?;
+        if letters == 0 {
+            self.let_go()?;
+            self.reader.with(|database| {
                 database.compact(Table::Letters)?;
-                database.compact(Table::LetterBodies)?;
-            }
-            Ok(journals)
-        })?;
+                database.compact(Table::LetterBodies)
+            })?;
+            self.let_go()?;
+        }
         Ok((Erased { files: journals as u64 + letters, ..Erased::default() }, None))
+    }
+
+    /// The library keeps what was removed, and files that were written anew, until a table is written to a file.
+    fn let_go(&mut self) -> Result<(), StoreError> {
+        self.write(false)?;
+        self.reader.with(database::Database::flush)
     }
 }
 
