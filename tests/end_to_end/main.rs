@@ -9,6 +9,7 @@ mod arrival;
 mod commands;
 mod configuration;
 mod contacts;
+mod dead_letters;
 mod demo;
 mod documents;
 mod environment;
