@@ -16,7 +16,7 @@ pub(super) fn run(access: &mut Access, arguments: Export) -> Result<Verdict, Fai
     let is_stdout = arguments.file == Path::new("-");
     let left = if is_stdout {
         let mut out = BufWriter::new(io::stdout().lock());
-        let left = write_all(access, &filter, &mut out, |result| or_reader_gone(result))?;
+        let left = write_all(access, &filter, &mut out, or_reader_gone)?;
         or_reader_gone(out.flush())?;
         left
     } else {
