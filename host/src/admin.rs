@@ -2,7 +2,9 @@
 //!
 //! `/livez` says that the process answers; it is for restarting it, so it says nothing of backends. `/readyz` says for
 //! each part whether it can do its work now, and answers 503 while one cannot. Nothing here changes anything, and
-//! nothing here shows a record.
+//! nothing here shows a record. What changes something, or shows one, goes through the `socket`.
+
+mod socket;
 
 use crate::telemetry::{Health, Metrics, State};
 use axum::Router;
@@ -11,6 +13,8 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::sync::Arc;
+
+pub use socket::{ClientError, Socket, SocketClient, control_router};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 /// Prometheus' text exposition format.

@@ -1,10 +1,17 @@
 //! The command line.
 
+mod queue;
+
 use crate::config::{DurabilityName, Overrides};
 use crate::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+pub use queue::{
+    Confirm, DeadLetter, DeadLetterCommand, Erase, Export, Letters, List, Listing, Purge, Queue, QueueAt, QueueCommand,
+    Replay, ReplayLetters, Show,
+};
 
 /// Turns contact-centre call records into OpenTelemetry traces.
 ///
@@ -43,6 +50,28 @@ pub enum Command {
     Inspect(Inspect),
     /// Print the trace id of a session, to look it up in a backend.
     TraceId(TraceId),
+    /// Look at records that were refused for good, deliver them once more, or give them up.
+    ///
+    /// A record that the mapping or a backend refuses becomes a dead letter, and waits for somebody to look at it. What
+    /// is shown of it is what is no text of people; --privacy plain shows all. It works while the service runs and when
+    /// it is stopped.
+    DeadLetter(DeadLetter),
+    /// Deliver what was received before once more.
+    ///
+    /// It reaches as far back as delivered records are kept, which `queue.keep` says, or as long as another sink has not
+    /// taken them. The same record becomes the same trace under the same mapping; it is said whether that is another one
+    /// now.
+    Replay(Replay),
+    /// Look at the queue and at who takes from it.
+    Queue(Queue),
+    /// Erase every record of a session from the queue.
+    ///
+    /// Waiting records, delivered ones that are kept, and dead letters that hold the session's id as a value are taken
+    /// out, and the files that held them are written anew: records, dead letters, journals. What is under way while the
+    /// service runs may still be delivered. What stays: hashes by which a repeated push is told, until their window is
+    /// over; damaged files that were set aside, in the queue's folder `quarantine`; and what backends and other sinks
+    /// have been sent.
+    Erase(Erase),
     /// Check configuration files without serving.
     ///
     /// Everything that is wrong is told at once, a line for each problem: file, line, column, key, what is wrong and

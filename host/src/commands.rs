@@ -1,9 +1,16 @@
 //! The commands, a file for each, and how their results become messages and exit codes.
 
+mod access;
 mod completions;
+mod dead_letter;
 mod demo;
+mod erase;
 mod inspect;
+mod listing;
 mod man;
+mod outline;
+mod queue;
+mod replay;
 mod schema;
 mod serve;
 mod trace_id;
@@ -25,6 +32,8 @@ enum Failure {
     Runtime(anyhow::Error),
     /// Before it ran: what the operator configured does not hold.
     Configuration(anyhow::Error),
+    /// Before it ran: something is missing on the command line.
+    Usage(anyhow::Error),
 }
 
 /// What a command that came to its end says.
@@ -39,6 +48,8 @@ enum Verdict {
 
 /// `EX_CONFIG` of sysexits.h.
 const EXIT_CONFIGURATION: u8 = 78;
+/// As the parser of the command line has it.
+const EXIT_USAGE: u8 = 2;
 
 /// Runs a command; a failure is told on the standard error.
 pub fn run(arguments: Arguments) -> ExitCode {
@@ -52,6 +63,10 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Man(arguments) => man::run(arguments),
         Command::Validate(arguments) => validate::run(arguments),
         Command::Schema => schema::run(),
+        Command::DeadLetter(arguments) => dead_letter::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
+        Command::Queue(arguments) => queue::run(arguments),
+        Command::Erase(arguments) => erase::run(arguments),
     };
     match result {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
@@ -64,6 +79,10 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Err(Failure::Configuration(error)) => {
             tell(&error);
             ExitCode::from(EXIT_CONFIGURATION)
+        }
+        Err(Failure::Usage(error)) => {
+            tell(&error);
+            ExitCode::from(EXIT_USAGE)
         }
     }
 }
@@ -118,6 +137,7 @@ impl Failure {
         match self {
             Failure::Runtime(error) => Failure::Runtime(about(error)),
             Failure::Configuration(error) => Failure::Configuration(about(error)),
+            Failure::Usage(error) => Failure::Usage(about(error)),
         }
     }
 }

@@ -46,7 +46,7 @@ use decode::Decode as _;
 use document::Node;
 use layout::Layout;
 use path::At;
-use plan::TransformPlan;
+use plan::{QueuePlan, TransformPlan};
 use planning::Planning;
 use problem::Report;
 use std::fmt;
@@ -169,6 +169,18 @@ impl Config {
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<TransformPlan, ConfigError> {
         self.planned(overrides, variable, "transforms", |layout, planning| choose(layout?, name, planning))
+    }
+
+    /// The queue alone, for commands that look into it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the queue's options, at once.
+    pub fn plan_queue(
+        self,
+        overrides: &Overrides,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<QueuePlan, ConfigError> {
+        self.planned(overrides, variable, "queue", |layout, planning| layout?.plan_queue(planning))
     }
 
     /// A problem that was found elsewhere with what stands below these keys.

@@ -14,6 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -32,6 +33,27 @@ pub struct ConnectionLimits {
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self { connections_max: 1024, idle_timeout: Duration::from_secs(60) }
+    }
+}
+
+/// Where connections come from.
+pub trait Listen: Send {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Waits for the next one.
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listen for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        let (stream, _) = self.accept().await?;
+        // Answers are small; they should not wait to be joined by others.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "cannot send without delay");
+        }
+        Ok(stream)
     }
 }
 
@@ -57,7 +79,7 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) until the shutdown is there, then answers the requests in flight
 /// and closes every connection.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Listen,
     responder: impl Respond,
     limits: ConnectionLimits,
     shutdown: impl Future<Output = ()>,
@@ -93,10 +115,9 @@ pub async fn serve(
     }
 }
 
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept<L: Listen>(listener: &L, room: &Arc<Semaphore>) -> io::Result<(L::Stream, OwnedSemaphorePermit)> {
     let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
+    Ok((listener.next().await?, permit))
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
@@ -106,15 +127,11 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 }
 
 async fn serve_connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     responder: impl Respond,
     idle_timeout: Duration,
     mut closing: watch::Receiver<bool>,
 ) {
-    // Answers are small; they should not wait to be joined by others.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "cannot send without delay");
-    }
     let activity = Arc::new(Activity::new());
     let requests = Arc::clone(&activity);
     let service = service_fn(move |request| {

@@ -8,6 +8,7 @@
 //! A consumer is whoever takes records out. The queue does not know what consumers do with them, nor how they are
 //! called.
 
+pub mod control;
 mod embedded;
 mod error;
 mod key;
@@ -20,7 +21,9 @@ mod store;
 use crate::record::{Record, Rejection};
 use std::time::Duration;
 
-pub use embedded::{EmbeddedConsumer, EmbeddedDelivery, EmbeddedEntrance, EmbeddedQueue, Joining, Surroundings};
+pub use embedded::{
+    EmbeddedConsumer, EmbeddedDelivery, EmbeddedEntrance, EmbeddedQueue, Joining, QueueControl, Surroundings,
+};
 pub use error::{OpenError, StoreError};
 pub use key::{Key, NoKey};
 pub use memory::{Consumer, Delivery, Entrance, MemoryQueue, consumer};

@@ -34,6 +34,8 @@ pub struct Service {
     routes: Vec<Running>,
     /// Unless records wait in memory.
     queue: Option<EmbeddedQueue>,
+    /// For commands that look into the queue.
+    socket: Option<admin::Socket>,
     admin: Option<TcpListener>,
     worker_threads: WorkerThreads,
     graceful_shutdown_limit: Duration,
@@ -100,16 +102,17 @@ impl Service {
             }
         }
         let is_on_disk = plan.queue.durability != Durability::Memory;
-        let folder = plan.data_dir.filter(|_| is_on_disk).map(|data_dir| data_dir.join(queue::FOLDER));
-        let (queue, mut entrances, routes) = match folder {
-            Some(folder) => {
+        let (queue, socket, mut entrances, routes) = match plan.data_dir.filter(|_| is_on_disk) {
+            Some(data_dir) => {
+                let folder = data_dir.join(queue::FOLDER);
                 let surroundings = Surroundings { metrics: &metrics, health: health.part("queue", "queue") };
                 let joining = ways.iter().map(Way::joining).collect();
                 let (queue, consumers) = EmbeddedQueue::open(&folder, plan.queue, joining, surroundings)
                     .context("failed to open the queue")?;
                 let routes: Vec<Running> =
                     ways.into_iter().zip(consumers).map(|(way, consumer)| way.on_disk(consumer)).collect();
-                (Some(queue), Vec::new(), routes)
+                let socket = admin::Socket::bind(&data_dir, &folder).context("failed to make the admin socket")?;
+                (Some(queue), Some(socket), Vec::new(), routes)
             }
             None => {
                 tracing::info!(
@@ -122,7 +125,7 @@ impl Service {
                     entrances.push((entrance, way.sources.clone()));
                     routes.push(way.run(consumer));
                 }
-                (None, entrances, routes)
+                (None, None, entrances, routes)
             }
         };
         let (mut sources, mut rooms) = (Vec::new(), Vec::new());
@@ -151,6 +154,7 @@ impl Service {
             sources,
             routes,
             queue,
+            socket,
             admin,
             worker_threads,
             graceful_shutdown_limit,
@@ -179,6 +183,10 @@ impl Service {
     ) -> anyhow::Result<()> {
         let (stop_sources, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
         let mut tasks = JoinSet::new();
+        if let (Some(socket), Some(queue)) = (self.socket, &self.queue) {
+            let router = admin::control_router(queue.control());
+            tasks.spawn(serve(socket, router, ConnectionLimits::default(), raised(&stop_admin)));
+        }
         if let Some(listener) = self.admin {
             tracing::info!(address = %listener.local_addr().context("failed to read an address")?, "admin listening");
             let router = admin::router(self.metrics, self.health);

@@ -4,7 +4,7 @@ use super::component::{Component, Inputs, Kind, Section};
 use super::decode::{Options, Table};
 use super::listeners;
 use super::path::At;
-use super::plan::{Part, Plan};
+use super::plan::{Part, Plan, QueuePlan};
 use super::planning::{Planning, data_dir_of};
 use super::queue::Queue;
 use super::sink::Sink;
@@ -97,6 +97,21 @@ impl Options for Admin {
 }
 
 impl Layout {
+    /// The queue alone.
+    pub(super) fn plan_queue(mut self, planning: &mut Planning<'_, '_>) -> Option<QueuePlan> {
+        let from_command_line = planning.overrides.data_dir.clone();
+        planning.data_dir = from_command_line.or(self.data_dir.take()).or_else(|| data_dir_of(planning.variable));
+        self.fill(planning);
+        let at = At::Root.key("queue");
+        let settings = self.queue.plan(at, planning);
+        planning.check_data_dir(at, "there is no folder that a queue could be in; set `data_dir` or give --data-dir");
+        let section = At::Root.key(Transform::SECTION);
+        let first = self.transforms.components.into_iter().next();
+        let transform = first.and_then(|first| Some(first.kind?.plan(section.key(&first.name), planning)));
+        let shows_free_text = transform.is_some_and(|transform| transform.settings.policy.shows_free_text());
+        Some(QueuePlan { data_dir: planning.data_dir.clone()?, settings, shows_free_text })
+    }
+
     /// What is to be run. Only good for anything if nothing was reported.
     pub(super) fn plan(mut self, planning: &mut Planning<'_, '_>) -> Plan {
         let from_command_line = planning.overrides.data_dir.clone();

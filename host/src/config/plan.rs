@@ -25,6 +25,16 @@ pub struct Plan {
     pub sinks: Vec<Part<SinkPlan>>,
 }
 
+/// What a command that looks into the queue has to know.
+#[derive(Clone, Debug)]
+pub struct QueuePlan {
+    /// The folder for what is remembered.
+    pub data_dir: PathBuf,
+    pub settings: QueueSettings,
+    /// Whether texts that people wrote are shown as they are, after the first transform's policy.
+    pub shows_free_text: bool,
+}
+
 /// One part of the service.
 #[derive(Clone, Debug)]
 pub struct Part<T> {

@@ -13,6 +13,7 @@
 //! answer for, because the process ends, is taken again after the next start.
 
 mod consumer;
+mod control;
 mod inbox;
 mod keeper;
 mod numbers;
@@ -36,6 +37,7 @@ use tail::Tail;
 use tokio::sync::watch;
 
 pub use consumer::{EmbeddedConsumer, EmbeddedDelivery};
+pub use control::QueueControl;
 
 /// A queue that is open, and its thread runs.
 pub struct EmbeddedQueue {
@@ -152,18 +154,6 @@ impl EmbeddedQueue {
     /// Nothing more will come: consumers end when they have taken what there is.
     pub fn finish(&self) {
         self.shared.closing.send_replace(true);
-    }
-
-    /// Does something with the store, on the thread that owns it. None when that has ended.
-    pub(super) async fn with_store<T: Send + 'static>(
-        &self,
-        act: impl FnOnce(&mut Store) -> T + Send + 'static,
-    ) -> Option<T> {
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        self.shared.inbox.add(|waiting| {
-            waiting.errands.push(Box::new(move |store| drop(answer.send(act(store)))));
-        });
-        answered.await.ok()
     }
 
     /// Has everything on disk, and gives the folder free. How many records stay for each consumer. To be called when

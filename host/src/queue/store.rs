@@ -17,6 +17,7 @@
 mod admit;
 mod database;
 mod entry;
+mod erase;
 mod folder;
 mod follower;
 mod journals;
@@ -24,6 +25,7 @@ mod lane;
 mod letters;
 mod reader;
 mod recovery;
+mod replay;
 mod retention;
 mod rows;
 mod seal;
@@ -50,13 +52,16 @@ use watermark::Watermark;
 
 pub(super) use admit::{Arrival, Taken};
 pub(super) use entry::Entry;
+pub(super) use erase::Pace;
+pub use erase::{Erased, Place};
 pub(super) use follower::{Fate, Follower, LaneNumber};
 pub(super) use lane::Lane;
 pub(super) use letters::Verdict;
 pub use letters::{Letter, LetterId, Refusal};
 pub(super) use reader::{Reader, Stretch};
 pub(super) use recovery::Recovered;
-pub use retention::Fullness;
+pub use replay::{Passage, Replay};
+pub(super) use retention::Fullness;
 pub use seen::TraceIdentity;
 pub(super) use seen::{BodyDigest, digest};
 
@@ -248,39 +253,6 @@ impl Store {
         Some(waiting)
     }
 
-    /// Delivers what is in the log since then once more to a consumer; with `dry_run` it only counts. The records, and
-    /// their bytes.
-    pub(super) fn replay(&mut self, name: &str, since_ms: u64, dry_run: bool) -> Result<Option<Replay>, StoreError> {
-        let Some(follower) = self.followers.get(name).cloned() else { return Ok(None) };
-        let end = self.log.next_id;
-        let mut replay = Replay::default();
-        let mut first = None;
-        let from = self.segments.values().find(|segment| segment.last_ms >= since_ms).map_or(end, |it| it.first_id);
-        self.reader.each(from, end, &mut |entry| {
-            let following = locked(&follower);
-            // A clock that was set back does not take records out of the stretch that is delivered.
-            if (first.is_some() || entry.received_ms >= since_ms) && following.takes(&entry) {
-                first.get_or_insert(entry.id);
-                replay.records += 1;
-                replay.bytes += entry.record.body.len() as u64;
-            }
-        })?;
-        let mut following = locked(&follower);
-        if let Some(first) = first {
-            let mapped_with = |since: u64| following.mappings.iter().rev().find(|mapping| mapping.since_id <= since);
-            let now = following.mappings.last();
-            let then = mapped_with(first);
-            if let (Some(then), Some(now)) = (then, now) {
-                replay.mappings = (then.fingerprint.clone(), now.fingerprint.clone());
-            }
-            if !dry_run {
-                following.counts.received += replay.records;
-                following.add_lane(Lane::replay(first, end));
-            }
-        }
-        Ok(Some(replay))
-    }
-
     /// Writes what is pending, and with `sync` has all of it on disk.
     pub(super) fn write(&mut self, sync: bool) -> Result<(), StoreError> {
         self.commit(Transaction::default(), sync)
@@ -288,7 +260,15 @@ impl Store {
 
     /// Makes one transaction of these changes, what is pending, and how far everybody has come. On an error nothing is
     /// changed, and what was pending still is.
-    fn commit(&mut self, mut transaction: Transaction, sync: bool) -> Result<(), StoreError> {
+    fn commit(&mut self, transaction: Transaction, sync: bool) -> Result<(), StoreError> {
+        let transaction = self.completed(transaction);
+        self.reader.with(|database| database.commit(transaction, sync))?;
+        self.is_committed(sync);
+        Ok(())
+    }
+
+    /// These changes with all that belongs to a transaction.
+    fn completed(&self, mut transaction: Transaction) -> Transaction {
         transaction.append(&self.pending);
         transaction.put(Table::State, LOG_KEY, self.log.encode_to_vec());
         if let Some((number, segment)) = self.segments.last_key_value() {
@@ -299,14 +279,16 @@ impl Store {
             follower.forget_done_lanes();
             transaction.put(Table::State, consumer_key(name), follower.to_row().encode_to_vec());
         }
-        self.reader.with(|database| database.commit(transaction, sync))?;
+        transaction
+    }
+
+    fn is_committed(&mut self, sync: bool) {
         self.pending = Transaction::default();
         self.written_id = self.log.next_id;
         if sync {
             self.watermark.raise(self.written_id);
         }
         self.is_unsynced = !sync;
-        Ok(())
     }
 
     /// Has everything on disk that was written.
@@ -339,17 +321,6 @@ impl Store {
     fn seal(&self) -> &Seal {
         self.reader.seal()
     }
-}
-
-/// What a replay delivers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Replay {
-    pub records: u64,
-    /// Of their bodies.
-    pub bytes: u64,
-    /// The mapping of the first of them when it was received, and the one they are mapped with now; equal ones make the
-    /// same bytes of them.
-    pub mappings: (String, String),
 }
 
 const LOG_KEY: &[u8] = b"log";

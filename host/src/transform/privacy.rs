@@ -121,6 +121,12 @@ impl Policy {
         })
     }
 
+    /// Whether texts that people wrote leave as they are.
+    #[must_use]
+    pub fn shows_free_text(&self) -> bool {
+        self.free_text == Choice::Plain
+    }
+
     /// Sets one class.
     ///
     /// # Errors

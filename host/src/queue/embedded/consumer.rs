@@ -1,7 +1,7 @@
 //! One consumer of a queue on disk: takes records in the order in which they came, and answers for each.
 
 use super::Shared;
-use crate::queue::store::{Entry, Lane, LaneNumber, SharedFollower, Stretch, TraceIdentity, Verdict, locked};
+use crate::queue::store::{Entry, Fate, Lane, LaneNumber, SharedFollower, Stretch, TraceIdentity, Verdict, locked};
 use crate::queue::{Consume, Deliver, SameTrace, Settlement, StoreError};
 use crate::record::Record;
 use std::collections::{HashMap, VecDeque};
@@ -329,9 +329,11 @@ impl Seat {
         }
         let mut follower = locked(&self.follower);
         if let Some(lane) = lane {
-            ids.iter().for_each(|id| drop(follower.settle(lane, *id, crate::queue::store::Fate::Damaged)));
+            for id in ids {
+                follower.settle(lane, *id, Fate::Damaged);
+            }
         } else {
-            follower.count(crate::queue::store::Fate::Damaged, ids.len() as u64);
+            follower.count(Fate::Damaged, ids.len() as u64);
         }
         let (consumer, records) = (follower.name.clone(), ids.len());
         drop(follower);

@@ -4,6 +4,8 @@
 //! Records lie in segments, each a table of its own that is dropped whole, so that giving back a record costs nothing. A
 //! segment that every consumer is done with before its memory is full was never written anywhere but to the journal.
 
+mod files;
+
 use super::seen::Generation;
 use crate::queue::StoreError;
 use bytes::Bytes;
@@ -14,6 +16,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub(in crate::queue) use files::Journal;
+pub(super) use files::copy_key;
 
 /// A table of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,8 +108,16 @@ impl Database {
         let (state, letters, letter_bodies) = (table("state")?, table("letters")?, table("letter-bodies")?);
         let (mut segments, mut seen) = (BTreeMap::new(), BTreeMap::new());
         for name in inner.list_keyspace_names() {
-            if let Some(number) = name.strip_prefix(RECORDS_PREFIX).and_then(|number| number.parse().ok()) {
-                segments.insert(number, inner.keyspace(&name, records)?);
+            if let Some((number, copy)) = files::segment_and_copy(&name) {
+                let table = inner.keyspace(&name, records)?;
+                if copy == files::current_copy(&state, number)? {
+                    segments.insert(number, table);
+                } else {
+                    // A copy that was not finished, or the one before it.
+                    inner.delete_keyspace(table)?;
+                }
+            } else if *name == *files::PADDING {
+                inner.delete_keyspace(inner.keyspace(&name, records)?)?;
             } else if let Some(generation) = name.strip_prefix(SEEN_PREFIX).and_then(|number| number.parse().ok()) {
                 seen.insert(generation, inner.keyspace(&name, fingerprints)?);
             }

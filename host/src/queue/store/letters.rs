@@ -181,27 +181,8 @@ impl Store {
         let (Some(mut letter), Some(entry)) = (self.open_letter(id)?, self.letter_body(id)?) else {
             return Ok(Vec::new());
         };
-        // What was refused when it was received goes to everybody who takes from its source.
         let of_intake = letter.refusals.iter().find(|refusal| refusal.consumer.is_empty()).cloned();
-        let lacking: Vec<String> = if of_intake.is_some() {
-            let takes = |follower: &&SharedFollower| {
-                let follower = locked(follower);
-                follower.is_following() && follower.takes(&entry)
-            };
-            self.followers.values().filter(takes).map(|follower| locked(follower).name.clone()).collect()
-        } else {
-            letter.refusals.iter().map(|refusal| refusal.consumer.clone()).collect()
-        };
-        // One that takes nothing from its source any more would not get it.
-        let is_there = |name: &String| {
-            self.followers
-                .get(name)
-                .map(|it| locked(it))
-                .is_some_and(|it| it.is_following() && it.takes_from(&entry.source))
-        };
-        let is_meant = |name: &String| to.is_none_or(|to| to.contains(name));
-        let (targets, others): (Vec<String>, Vec<String>) =
-            lacking.into_iter().partition(|name| is_there(name) && is_meant(name));
+        let (targets, others) = self.revivers(&letter, &entry, to);
         if targets.is_empty() {
             return Ok(targets);
         }
@@ -227,6 +208,39 @@ impl Store {
             return Err(error);
         }
         Ok(targets)
+    }
+
+    /// To whom a dead letter would be delivered once more.
+    pub(in crate::queue) fn would_revive(
+        &self,
+        id: LetterId,
+        to: Option<&[String]>,
+    ) -> Result<Vec<String>, StoreError> {
+        Ok(match (self.open_letter(id)?, self.letter_body(id)?) {
+            (Some(letter), Some(entry)) => self.revivers(&letter, &entry, to).0,
+            _ => Vec::new(),
+        })
+    }
+
+    /// To whom of those that lack it a letter goes, and who lacks it besides.
+    fn revivers(&self, letter: &LetterRow, entry: &Entry, to: Option<&[String]>) -> (Vec<String>, Vec<String>) {
+        // What was refused when it was received goes to everybody who takes from its source.
+        let lacking: Vec<String> = if letter.refusals.iter().any(|refusal| refusal.consumer.is_empty()) {
+            let takes = |follower: &&SharedFollower| {
+                let follower = locked(follower);
+                follower.is_following() && follower.takes(entry)
+            };
+            self.followers.values().filter(takes).map(|follower| locked(follower).name.clone()).collect()
+        } else {
+            letter.refusals.iter().map(|refusal| refusal.consumer.clone()).collect()
+        };
+        // One that takes nothing from its source any more would not get it.
+        let is_there = |name: &String| {
+            let follower = self.followers.get(name).map(|follower| locked(follower));
+            follower.is_some_and(|follower| follower.is_following() && follower.takes_from(&entry.source))
+        };
+        let is_meant = |name: &String| to.is_none_or(|to| to.contains(name));
+        lacking.into_iter().partition(|name| is_there(name) && is_meant(name))
     }
 
     /// Gives a dead letter up. False when there is none. It is written with the next transaction.

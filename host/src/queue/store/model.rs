@@ -425,7 +425,12 @@ impl Run {
         let Some(name) = self.any_consumer() else { return };
         let (log, since_ms) = (self.log(), self.now_ms - self.random.u64(0..200_000));
         let dry_run = self.random.u8(0..4) == 0;
-        let replay = self.store().replay(&name, since_ms, dry_run).expect("it can be read").expect("it is known");
+        let replay = self.store().replay(&name, since_ms, dry_run, None).expect("it can be read");
+        if self.now.consumers.get(&name).is_some_and(|consumer| !consumer.is_following) {
+            assert_eq!(replay, None, "nobody is there to get it");
+            return;
+        }
+        let replay = replay.expect("it is known").expect("it is short");
         let consumer = self.now.consumers.get_mut(&name).expect("it is known");
         let again: Vec<&Entry> =
             log.values().filter(|entry| entry.received_ms >= since_ms && consumer.takes(&name, entry)).collect();
@@ -435,6 +440,9 @@ impl Run {
             again.iter().for_each(|entry| consumer.receive(entry.id));
         }
         self.tell(format!("{name} gets {} records again, dry run: {dry_run}", replay.records));
+        if !dry_run {
+            self.was_written(true);
+        }
     }
 
     fn keep_house(&mut self) {

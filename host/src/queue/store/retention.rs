@@ -1,6 +1,6 @@
 //! What is given back, and when there is no room for more.
 
-use super::database::{Table, Transaction};
+use super::database::{Table, Transaction, copy_key};
 use super::follower::Fate;
 use super::reader::is_damage;
 use super::rows::SegmentRow;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Why nothing more is taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fullness {
+pub(in crate::queue) enum Fullness {
     /// The queue takes as much as it may, and a consumer that must not lose anything is behind.
     Queue,
     /// The disk has less room left than it should have.
@@ -29,6 +29,12 @@ impl Store {
     /// What records and dead letters take, about. Journals come on top.
     pub(in crate::queue) fn bytes(&self) -> u64 {
         self.segments.values().map(|segment| segment.bytes).sum::<u64>() + self.log.letter_bytes
+    }
+
+    /// How many records there are, waiting or kept, and when the oldest of them was received.
+    pub(in crate::queue) fn records(&self) -> (u64, Option<u64>) {
+        let count = self.segments.values().map(|segment| segment.records).sum();
+        (count, self.segments.values().find(|segment| segment.records > 0).map(|segment| segment.first_ms))
     }
 
     /// What it takes on disk, all in all.
@@ -160,6 +166,7 @@ impl Store {
     fn give_back(&mut self, number: u32) -> Result<(), StoreError> {
         let mut transaction = Transaction::default();
         transaction.remove(Table::State, segment_key(number));
+        transaction.remove(Table::State, copy_key(number));
         let segment = self.segments.remove(&number);
         if let Err(error) = self.commit(transaction, true) {
             self.segments.extend(segment.map(|segment| (number, segment)));

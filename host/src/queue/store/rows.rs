@@ -6,6 +6,7 @@
 //! | `records-N`, one for each segment | record id, 8 bytes big-endian | [`RecordRow`], sealed |
 //! | `state` | `log` | [`LogRow`] |
 //! | `state` | `segment/N` | [`SegmentRow`] |
+//! | `state` | `copy/N`, for a segment that was copied | which copy counts, 4 bytes big-endian; it is `records-N.COPY` |
 //! | `state` | `consumer/NAME` | [`ConsumerRow`] |
 //! | `letters` | record id | [`LetterRow`], sealed |
 //! | `letter-bodies` | record id | [`RecordRow`], sealed |

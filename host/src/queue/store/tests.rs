@@ -104,6 +104,11 @@ pub(super) fn rejection(code: &str) -> Rejection {
     }
 }
 
+fn replay_of(store: &mut Store, dry_run: bool) -> Replay {
+    let step = store.replay("sink", NOW, dry_run, None).expect("it can be read").expect("it is known");
+    step.expect("it is short")
+}
+
 pub(super) fn refused(code: &str) -> Verdict {
     Verdict::Refused { rejection: rejection(code), mapper: "tccc 0.1.0".to_owned() }
 }
@@ -261,17 +266,17 @@ fn records_are_given_back_when_everybody_is_done_and_the_time_to_keep_them_is_ov
         fixture.store.bytes()
     };
     assert!(bytes(&mut fixture, NOW + 3_599_999) > 0);
-    let replay = fixture.store.replay("sink", NOW, true).expect("it can be read").expect("it is known");
+    let replay = replay_of(&mut fixture.store, true);
     assert_eq!((replay.records, replay.bytes), (1, 1));
     assert!(fixture.take_all(&follower).is_empty(), "it was a dry run");
-    fixture.store.replay("sink", NOW, false).expect("it can be read");
+    replay_of(&mut fixture.store, false);
     let again = fixture.take_all(&follower);
     assert_eq!(bodies(&again), ["a"]);
     assert!(bytes(&mut fixture, NOW + 3_600_001) > 0, "somebody has it again");
     again.iter().for_each(|it| fixture.settle(&follower, it, &Verdict::Delivered(None)));
     assert_eq!(bytes(&mut fixture, NOW + 3_600_001), 0);
     assert_eq!(locked(&follower).counts.received, 2);
-    let late = fixture.store.replay("sink", NOW, false).expect("it can be read").expect("it is known");
+    let late = replay_of(&mut fixture.store, false);
     assert_eq!(late.records, 0);
 }
 

@@ -1,0 +1,171 @@
+//! A socket beside the queue, for commands of the user whom the service runs as: whatever changes something, or shows a
+//! record, goes through it.
+//!
+//! It speaks HTTP/1.1: `POST /queue` with a [`Request`] as JSON, answered with a [`Response`], or with
+//! `{"error":{"code":…,"message":…}}`. Nobody else can reach it: the file has mode 0600 from the moment it has its name,
+//! and who connects is asked for the user.
+
+mod client;
+#[cfg(test)]
+mod tests;
+
+use crate::connections::Listen;
+use crate::queue::control::{Control, ControlError, Request, Response as Answer};
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rustix::process::geteuid;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use tokio::net::{UnixListener, UnixStream};
+
+pub use client::{ClientError, SocketClient};
+
+/// Within the folder for what is remembered.
+const FILE: &str = "admin.sock";
+/// The socket's name before it can be reached.
+const NEW_FILE: &str = "admin.sock.new";
+const QUEUE: &str = "/queue";
+/// A request names a few hundred dead letters at most.
+const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+/// What the system takes for a socket's path, with the zero at its end (unix(7)).
+const PATH_BYTES_MAX: usize = 107;
+
+/// A socket that listens. Its file goes with it.
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+/// What is answered instead of what was asked for.
+#[derive(Debug, Serialize, Deserialize)]
+struct Failure {
+    error: Reason,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Reason {
+    /// Stable.
+    code: String,
+    message: String,
+}
+
+impl Socket {
+    /// Listens in the folder for what is remembered, in place of what a process that is gone has left there. `private` is
+    /// a folder on the same disk that nobody but this user may enter, and that belongs to this process alone. To be called
+    /// within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn bind(data_dir: &Path, private: &Path) -> io::Result<Self> {
+        let (new, path) = (private.join(NEW_FILE), data_dir.join(FILE));
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = at_short_path(&new, |path| UnixListener::bind(path))?;
+        fs::set_permissions(&new, Permissions::from_mode(0o600))?;
+        fs::rename(&new, &path)?;
+        Ok(Socket { listener, path })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Listen for Socket {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            let user = stream.peer_cred()?.uid();
+            if user == geteuid().as_raw() {
+                return Ok(stream);
+            }
+            tracing::warn!(user, code = "admin_refused", "another user wanted to use the admin socket");
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(%error, "failed to remove the admin socket");
+        }
+    }
+}
+
+/// Answers requests that come over the socket.
+pub fn control_router<C: Control>(control: C) -> Router {
+    Router::new().fallback(respond::<C>).with_state(control)
+}
+
+async fn respond<C: Control>(State(control): State<C>, request: HttpRequest) -> Response {
+    if request.uri().path() != QUEUE {
+        return failure(StatusCode::NOT_FOUND, "unknown_path", format!("there is {QUEUE} alone"));
+    }
+    if *request.method() != Method::POST {
+        return failure(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "use POST".to_owned());
+    }
+    let Ok(body) = to_bytes(request.into_body(), REQUEST_BYTES_MAX).await else {
+        let message = format!("the body has more than {REQUEST_BYTES_MAX} bytes, or broke off");
+        return failure(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message);
+    };
+    let request: Request = match serde_json::from_slice(&body) {
+        Ok(request) => request,
+        Err(error) => return failure(StatusCode::BAD_REQUEST, "not_understood", error.to_string()),
+    };
+    match control.answer(request).await {
+        Ok(answer) => json(StatusCode::OK, &answer),
+        Err(error) => {
+            let status = match error {
+                ControlError::NoConsumer(_) => StatusCode::NOT_FOUND,
+                ControlError::TooManyIds(_) => StatusCode::BAD_REQUEST,
+                ControlError::Store(_) | ControlError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            failure(status, error.code(), error.to_string())
+        }
+    }
+}
+
+fn failure(status: StatusCode, code: &str, message: String) -> Response {
+    json(status, &Failure { error: Reason { code: code.to_owned(), message } })
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(body).expect("its keys are strings");
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// Does something with the path of a socket: with one by way of its open folder, where its own is too long for the
+/// system.
+fn at_short_path<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    if path.as_os_str().as_bytes().len() <= PATH_BYTES_MAX {
+        return act(path);
+    }
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return act(path) };
+    let folder = File::open(folder)?;
+    act(&Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name))
+}
+
+/// An answer, or why there is none.
+fn read_answer(status: StatusCode, body: &[u8]) -> Result<Answer, ClientError> {
+    if status == StatusCode::OK {
+        return serde_json::from_slice(body).map_err(|error| ClientError::NotUnderstood(error.to_string()));
+    }
+    match serde_json::from_slice::<Failure>(body) {
+        Ok(Failure { error }) => Err(ClientError::Refused { code: error.code, message: error.message }),
+        Err(_) => Err(ClientError::NotUnderstood(format!("status {status}"))),
+    }
+}
