@@ -50,7 +50,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use watermark::Watermark;
 
-pub(super) use admit::{Arrival, Taken};
+pub(super) use admit::Arrival;
+#[cfg(test)]
+use admit::Taken;
 pub(super) use entry::Entry;
 pub(super) use erase::Pace;
 pub use erase::{Erased, Place};
@@ -150,7 +152,8 @@ impl Store {
         self.followers.values()
     }
 
-    pub(super) fn follower(&self, name: &str) -> Option<&SharedFollower> {
+    #[cfg(test)]
+    fn follower(&self, name: &str) -> Option<&SharedFollower> {
         self.followers.get(name)
     }
 

@@ -361,7 +361,7 @@ impl Settled {
     }
 
     /// It is written: whoever waited for what becomes of this trace can go on.
-    pub(super) fn is_written(self) {
+    pub(super) fn written(self) {
         if let Some(identity) = &self.identity {
             self.seat.release(identity);
         }

@@ -114,7 +114,7 @@ impl Keeper {
                 let settlement = if is_open { Settlement::Acknowledged } else { Settlement::RetryAfter(RETRY_AFTER) };
                 answer(settlers, &settlement);
                 refusals.into_iter().for_each(|(_, why, settler)| settler.settle(Settlement::Rejected(why)));
-                self.unwritten.drain(..).for_each(Settled::is_written);
+                self.unwritten.drain(..).for_each(Settled::written);
                 let flushed = self.store.flush_sometimes(bytes);
                 self.note(flushed);
             }

@@ -89,7 +89,7 @@ impl Numbers {
         self.letters.set(letters);
         self.letter_bytes.set(letter_bytes);
         self.bytes.set(store.bytes());
-        if self.turns % TURNS_BETWEEN_LOOKS == 0 {
+        if self.turns.is_multiple_of(TURNS_BETWEEN_LOOKS) {
             self.disk.set(store.disk_space());
         }
         self.turns = self.turns.wrapping_add(1);

@@ -53,6 +53,7 @@ impl Lane {
         self.open.contains(&id)
     }
 
+    #[cfg(test)]
     pub(in crate::queue) fn open_count(&self) -> usize {
         self.open.len()
     }
