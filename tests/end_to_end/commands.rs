@@ -1,6 +1,8 @@
 //! The commands whose output people and scripts read.
 
-use callspan_tests::{Callspan, Decoder, Finished, Protocol, UsualAddress, documents, guests, program, records};
+use callspan_tests::{
+    Callspan, Decoder, Finished, Protocol, Service, UsualAddress, documents, guests, program, records,
+};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -96,6 +98,13 @@ fn every_command_of_the_readme_runs() {
     fs::write(folder.path().join("calls.ndjson"), records::call("a")).expect("the folder is ours");
     let Some(decoder) = Decoder::start() else { return };
     let backend = decoder.endpoint(Protocol::Grpc).url;
+    // All of them look after one queue, in which somebody left a dead letter.
+    let data = folder.path().join("data");
+    let service = Service::new().durable().data_dir(&data).export_to(decoder.endpoint(Protocol::Grpc)).start();
+    assert_eq!(service.push("{").status, 400);
+    drop(service);
+    let data = data.display().to_string();
+    let script = |text: &str| Callspan::script(text, folder.path()).variable("CALLSPAN_DATA_DIR", &data);
     let mut ran = 0;
     for block in documents::blocks(&documents::read("README.md")).iter().filter(|block| block.language == "sh") {
         let mut exports = String::new();
@@ -109,8 +118,7 @@ fn every_command_of_the_readme_runs() {
             let _usual = is_service.then(UsualAddress::take);
             if is_service && !before.contains('|') {
                 // In place of the shell, so that the signal reaches it.
-                let script = format!("{exports}{before} exec callspan {arguments}");
-                let service = Callspan::script(&script, folder.path());
+                let service = script(&format!("{exports}{before} exec callspan {arguments}"));
                 let mut service = service.variable("OTEL_EXPORTER_OTLP_ENDPOINT", &backend).start();
                 service.wait_for("word that it is ready", |lines| {
                     lines.iter().any(|line| line.contains(" ready") || line.contains("stays up")).then_some(())
@@ -120,7 +128,7 @@ fn every_command_of_the_readme_runs() {
             }
             let files = || fs::read_dir(folder.path()).map_or(0, Iterator::count);
             let files_before = files();
-            let script = Callspan::script(&format!("{exports}{command}"), folder.path());
+            let script = script(&format!("{exports}{command}"));
             let finished = script.variable("OTEL_EXPORTER_OTLP_ENDPOINT", &backend).within_two_minutes().run();
             assert_eq!(finished.code, Some(0), "line {}: {command}: {}", block.line, finished.stderr);
             assert!(is_service || finished.stderr.is_empty(), "line {}: {}", block.line, finished.stderr);
