@@ -27,8 +27,15 @@ pub(super) struct Keeper {
     broken: bool,
     last_sync: Instant,
     last_housekeeping: Instant,
+    /// When the last transaction was begun, and how many records came in with it.
+    last_begun: Instant,
+    last_arrivals: usize,
 }
 
+/// With so many records in a transaction there is a crowd: transactions then begin at least this far apart, so that more
+/// records share one. Whoever comes alone waits for nobody.
+const CROWD: usize = 4;
+const PACE: Duration = Duration::from_millis(1);
 /// What consumers settled waits this long for a transaction of somebody else.
 const SETTLED_PATIENCE: Duration = Duration::from_millis(50);
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -49,13 +56,15 @@ impl Keeper {
             broken: false,
             last_sync,
             last_housekeeping,
+            last_begun: last_sync,
+            last_arrivals: 0,
         }
     }
 
     pub(super) fn run(mut self) {
         self.look_at_the_disk(0);
         self.numbers.publish(&self.store);
-        while let Some(waiting) = self.shared.inbox.take(SETTLED_PATIENCE, self.patience()) {
+        while let Some(waiting) = self.take() {
             if self.broken && !self.reopen() {
                 self.refuse_all(waiting);
                 std::thread::sleep(REOPEN_DELAY.min(SETTLED_PATIENCE));
@@ -74,6 +83,17 @@ impl Keeper {
         if let Err(error) = store.close() {
             tracing::error!(%error, code = "queue_not_closed", "the queue was not closed; it is opened as after a crash");
         }
+    }
+
+    /// What waits, once it is time to look at it.
+    fn take(&mut self) -> Option<Waiting> {
+        if self.last_arrivals >= CROWD {
+            std::thread::sleep(PACE.saturating_sub(self.last_begun.elapsed()));
+        }
+        let waiting = self.shared.inbox.take(SETTLED_PATIENCE, self.patience())?;
+        self.last_begun = Instant::now();
+        self.last_arrivals = waiting.arrivals.len();
+        Some(waiting)
     }
 
     /// How long nothing has to come before it is looked around.

@@ -52,7 +52,8 @@ const RECORDS_MEMORY: u64 = 24 * MIB;
 const OTHER_MEMORY: u64 = 4 * MIB;
 const CACHE: u64 = 8 * MIB;
 const JOURNALS: u64 = 128 * MIB;
-const WORKERS: usize = 2;
+/// With more than one, the library's first passes work around in circles while the others are busy.
+const WORKERS: usize = 1;
 const RECORDS_PREFIX: &str = "records-";
 const SEEN_PREFIX: &str = "seen-";
 
