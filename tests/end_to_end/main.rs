@@ -19,6 +19,7 @@ mod machine;
 mod misbehaviour;
 mod otlp_logs;
 mod plugins;
+mod power_cuts;
 mod privacy;
 mod queue_commands;
 mod refusals;

@@ -125,6 +125,13 @@ impl Decoder {
         self.child.borrow_mut().wait_for(what, |lines| find(&exports(lines).collect::<Vec<_>>()))
     }
 
+    /// The session of every span of every request that it took, in the order in which they came.
+    pub fn taken_sessions(&self) -> Vec<String> {
+        let taken = self.exports().into_iter().filter(|export| ["accept", "held"].contains(&export.answer.as_str()));
+        let spans = taken.flat_map(|export| export.spans);
+        spans.filter_map(|span| span.attribute("tccc.session.id").as_str().map(str::to_owned)).collect()
+    }
+
     /// Every request so far, handed out or not.
     pub fn exports(&self) -> Vec<Export> {
         self.command(&json!({"answer": "as before"}));

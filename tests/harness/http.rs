@@ -102,24 +102,40 @@ impl Request {
 impl Connection {
     /// Opens one to `host:port`.
     pub fn open(address: &str) -> Self {
-        let stream = connect(address).unwrap_or_else(|error| panic!("nobody at {address}: {error}"));
-        Self { stream: BufReader::new(stream), host: address.to_owned() }
+        Self::try_open(address).unwrap_or_else(|error| panic!("nobody at {address}: {error}"))
+    }
+
+    /// The same of a server that may have gone away.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub fn try_open(address: &str) -> io::Result<Self> {
+        Ok(Self { stream: BufReader::new(connect(address)?), host: address.to_owned() })
     }
 
     /// Sends a request, waits for its answer, and keeps the connection.
     pub fn send(&mut self, request: &Request) -> Reply {
+        self.try_send(request).unwrap_or_else(|error| panic!("the connection is not kept: {error}"))
+    }
+
+    /// The same of a server that may go away before it answers.
+    ///
+    /// # Errors
+    /// When the whole answer does not come.
+    pub fn try_send(&mut self, request: &Request) -> io::Result<Reply> {
         request.write(self.stream.get_mut(), &self.host, "");
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            let read = self.stream.read_line(&mut head).expect("the connection is kept");
-            assert!(read > 0, "the connection was closed: {head}");
+            if self.stream.read_line(&mut head)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         }
-        let mut reply = Reply::parse(&head).expect("an answer without its body");
+        let mut reply = Reply::parse(&head)?;
         let length = reply.header("content-length").and_then(|length| length.parse().ok());
         let mut body = vec![0; length.expect("an answer on a connection that is kept has a length")];
-        self.stream.read_exact(&mut body).expect("the whole body comes");
+        self.stream.read_exact(&mut body)?;
         reply.body = String::from_utf8(body).expect("a body is text");
-        reply
+        Ok(reply)
     }
 
     /// Waits until the other side closes it without another word.
@@ -133,6 +149,8 @@ impl Connection {
 fn connect(address: &str) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
+    // Head and body are two writes: the second is not to wait until the first is confirmed.
+    stream.set_nodelay(true)?;
     Ok(stream)
 }
 

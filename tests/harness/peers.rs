@@ -89,12 +89,16 @@ fn installed(what: &str, path: PathBuf) -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let message = format!("{what} is not installed (no {}), `make setup` or apt-get installs it", path.display());
-    assert!(env::var_os("CALLSPAN_CI").is_none(), "{message}");
-    // Past the test runner's capture, which would swallow it.
-    let _told = writeln!(std::io::stderr(), "SKIPPED {test}: {message}");
+    skip(&format!("{what} is not installed (no {}), `make setup` or apt-get installs it", path.display()));
     None
+}
+
+/// Says that a test is skipped, and why; where nothing may be skipped, it fails.
+pub(crate) fn skip(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(env::var_os("CALLSPAN_CI").is_none(), "{why}");
+    // Past the test runner's capture, which would swallow it.
+    let _told = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }
 
 /// A port that was free a moment ago, for peers that cannot say which one they got.

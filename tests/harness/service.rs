@@ -1,15 +1,18 @@
 //! `callspan serve`, as a process that tests push records to.
 
 use crate::child::{Child, Stream};
+use crate::command::{Finished, run_to_end};
 use crate::http::{Reply, Request};
 use crate::peers::Endpoint;
 use crate::wait::wait_until;
 use crate::{Protocol, binary};
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A running service. Killed when it goes out of scope.
@@ -31,6 +34,8 @@ pub struct Builder {
     config: Option<(String, String)>,
     has_admin: bool,
     is_durable: bool,
+    /// A program, with its arguments, that becomes the service.
+    wrapper: Vec<String>,
 }
 
 impl Service {
@@ -45,6 +50,7 @@ impl Service {
             config: None,
             has_admin: true,
             is_durable: false,
+            wrapper: Vec::new(),
         }
     }
 
@@ -138,6 +144,21 @@ impl Service {
         self.child.wait_for(text, |lines| lines.iter().any(|line| line.contains(text)).then_some(()));
     }
 
+    /// Ends it as the system does: at once, and without a word to anybody.
+    pub fn kill(mut self) {
+        self.signal(Signal::KILL);
+        assert_eq!(self.wait().code(), None, "a signal ended it");
+    }
+
+    /// Lets it write to no file any more, as a disk that is full or fails, or again. A program that it is to be started
+    /// under is [`Builder::on_a_disk_that_may_fail`].
+    pub fn let_write(&self, may_write: bool) {
+        let id = i32::try_from(self.process_id()).ok().and_then(Pid::from_raw);
+        let current = (!may_write).then_some(0);
+        let limit = Rlimit { current, maximum: getrlimit(Resource::Fsize).maximum };
+        prlimit(id, Resource::Fsize, limit).expect("it is our child");
+    }
+
     /// The id of its process.
     pub fn process_id(&self) -> u32 {
         self.child.id()
@@ -219,9 +240,58 @@ impl Builder {
         self.arguments(["--data-dir", &path.display().to_string()])
     }
 
+    /// Starts it by this program with these arguments, which keeps its process: `env`, or `strace -D`.
+    #[must_use]
+    pub fn under(mut self, program: &[impl AsRef<str>]) -> Self {
+        self.wrapper = program.iter().map(|word| word.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// Lets it live on when it may not write: [`Service::let_write`].
+    #[must_use]
+    pub fn on_a_disk_that_may_fail(self) -> Self {
+        // The signal would end it before the write could fail.
+        self.under(&["env", "--ignore-signal=XFSZ"])
+    }
+
+    /// Starts it and kills it after this time, ready or not.
+    pub fn kill_after(self, time: Duration) {
+        let (command, _folder) = self.command();
+        let _child = Child::start("callspan serve", command);
+        thread::sleep(time);
+    }
+
+    /// Starts it where it is not to run: its exit code, and what it says. One that runs is ended after two minutes.
+    pub fn refuse(self) -> Finished {
+        let (command, _folder) = self.under(&["timeout", "--kill-after=5", "120"]).command();
+        run_to_end(command, Vec::new())
+    }
+
     /// Starts it, and waits until it runs.
     pub fn start(self) -> Service {
-        let mut command = Command::new(binary::callspan());
+        let (command, folder) = self.command();
+        let mut child = Child::start("callspan serve", command);
+        let announced = child.wait_for("word that it is ready", |lines| {
+            let announced: Vec<_> = lines.iter().filter_map(|line| Announcement::of(line)).collect();
+            announced.iter().any(|it| it.message == "ready").then_some(announced)
+        });
+        let address = |is_wanted: fn(&Announcement) -> bool| {
+            announced.iter().find(|it| is_wanted(it)).map(|it| it.address.clone()).unwrap_or_default()
+        };
+        let admin = address(|it| it.message == "admin listening");
+        let address = address(|it| it.kind == "http_server");
+        Service { child, address, admin, _folder: folder }
+    }
+
+    fn command(self) -> (Command, TempDir) {
+        let mut command = match self.wrapper.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary::callspan());
+                command
+            }
+            None => Command::new(binary::callspan()),
+        };
         command.args(["serve", "--log-format", "json"]);
         if self.has_admin {
             command.args(["--admin-address", "127.0.0.1:0"]);
@@ -245,17 +315,7 @@ impl Builder {
             command.env("OTEL_EXPORTER_OTLP_PROTOCOL", endpoint.protocol.as_str());
         }
         command.envs(self.variables);
-        let mut child = Child::start("callspan serve", command);
-        let announced = child.wait_for("word that it is ready", |lines| {
-            let announced: Vec<_> = lines.iter().filter_map(|line| Announcement::of(line)).collect();
-            announced.iter().any(|it| it.message == "ready").then_some(announced)
-        });
-        let address = |is_wanted: fn(&Announcement) -> bool| {
-            announced.iter().find(|it| is_wanted(it)).map(|it| it.address.clone()).unwrap_or_default()
-        };
-        let admin = address(|it| it.message == "admin listening");
-        let address = address(|it| it.kind == "http_server");
-        Service { child, address, admin, _folder: folder }
+        (command, folder)
     }
 }
 

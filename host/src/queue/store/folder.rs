@@ -92,10 +92,20 @@ impl Folder {
     }
 }
 
-/// A folder for this user alone, with those above it.
+/// A folder for this user alone, with those above it. Its name is on disk afterwards: all that is synced within is lost
+/// with it.
 fn make(path: &Path) -> Result<(), OpenError> {
+    let missing = path.ancestors().skip(1).take_while(|folder| !folder.exists()).count();
     let made = DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(path);
-    made.map_err(OpenError::io("make the folder", path))
+    made.map_err(OpenError::io("make the folder", path))?;
+    for parent in path.ancestors().skip(1).take(1 + missing) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        // One that may not be read cannot be asked for that.
+        if let Ok(folder) = File::open(parent) {
+            folder.sync_all().map_err(OpenError::io("sync the folder", parent))?;
+        }
+    }
+    Ok(())
 }
 
 /// Call records hold numbers and names: nobody else may look.
