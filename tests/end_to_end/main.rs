@@ -11,6 +11,7 @@ mod configuration;
 mod contacts;
 mod dead_letters;
 mod demo;
+mod disk;
 mod documents;
 mod environment;
 mod files;

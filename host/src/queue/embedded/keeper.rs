@@ -21,6 +21,8 @@ pub(super) struct Keeper {
     numbers: Numbers,
     health: Reporter,
     durability: Durability,
+    /// Settled by consumers, and not even noted: the store could not look up what it has to know for that.
+    unnoted: Vec<Settled>,
     /// Settled by consumers, and not written yet.
     unwritten: Vec<Settled>,
     /// When the store failed, and is to be opened again.
@@ -52,6 +54,7 @@ impl Keeper {
             numbers,
             health,
             durability,
+            unnoted: Vec::new(),
             unwritten: Vec::new(),
             broken: false,
             last_sync,
@@ -159,11 +162,13 @@ impl Keeper {
     }
 
     fn settle(&mut self, settled: Vec<Settled>, now_ms: u64) {
-        for settled in settled {
+        let unnoted = std::mem::take(&mut self.unnoted);
+        for settled in unnoted.into_iter().chain(settled) {
             let noted =
                 self.store.settle(settled.seat.follower(), settled.lane(), settled.entry(), &settled.verdict, now_ms);
+            let settled_so_far = if noted.is_ok() { &mut self.unwritten } else { &mut self.unnoted };
+            settled_so_far.push(settled);
             self.note(noted);
-            self.unwritten.push(settled);
         }
     }
 

@@ -1,0 +1,142 @@
+//! A disk that is full, or fails, costs nothing that was acknowledged: senders are told to come again until it works, and
+//! nobody has to start the service again.
+
+use callspan_tests::{
+    Builder, Cue, Decoder, Load, Protocol, Reply, Request, Service, assert_kept, records, wait_until,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// No write succeeds any more while senders push: they are told to come again, and health says why. When writes succeed
+/// again, so do pushes, and everything that was acknowledged is delivered, now and by the next process.
+#[test]
+fn a_disk_that_takes_nothing_for_a_while_costs_nothing() {
+    let Some(backend) = Decoder::start() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut service = durable(&backend, folder.path()).on_a_disk_that_may_fail().start();
+    let mut acknowledged = BTreeSet::new();
+    for turn in 0..3 {
+        let load = Load::start(service.address(), 3, &format!("turn {turn}"));
+        wait_until("pushes that are taken", || load.acknowledged() >= 30);
+        service.let_write(false);
+        wait_until("a push that is not taken", || is_refused(&push(&service, "refused")));
+        let readiness = service.ask("/readyz/queue/queue");
+        assert_eq!((readiness.status, reason(&readiness).as_deref()), (503, Some("the queue's disk does not work")));
+        let before = load.acknowledged();
+        thread::sleep(Duration::from_millis(300));
+        assert_eq!(load.acknowledged(), before, "nothing is acknowledged that cannot be written");
+        service.let_write(true);
+        wait_until("further pushes", || load.acknowledged() >= before + 30);
+        assert_eq!(service.ask("/readyz/queue/queue").status, 200);
+        acknowledged.extend(load.end());
+    }
+    let last = push(&service, "refused");
+    assert_eq!(last.status, 200, "{}", last.body);
+    service.wait_until_drained();
+    assert_arrived(&backend, &acknowledged);
+    assert_eq!(service.terminate().code(), Some(0));
+    assert!(!service.log().contains("records_lost"), "{}", service.log());
+
+    let service = durable(&backend, folder.path()).start();
+    service.wait_until_drained();
+    assert_eq!(push(&service, "afterwards").status, 200);
+    service.wait_until_drained();
+    assert_arrived(&backend, &acknowledged);
+}
+
+/// What becomes of records while nothing can be written is kept in memory, and written as soon as it can be: no record is
+/// neither waiting nor delivered nor a dead letter.
+#[test]
+fn what_is_settled_while_nothing_can_be_written_is_not_forgotten() {
+    let Some(backend) = Decoder::start() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    backend.answer(Cue::Held);
+    let mut service = durable(&backend, folder.path()).on_a_disk_that_may_fail().start();
+    assert_eq!(push(&service, "taken").status, 200);
+    assert_eq!(backend.take_export().spans.len(), 1);
+    service.let_write(false);
+    wait_until("a push that is not taken", || is_refused(&push(&service, "not taken")));
+    // By now the store was closed, to be opened again.
+    service.wait_for_log("could not be opened again");
+    backend.answer(Cue::Accept);
+    thread::sleep(Duration::from_millis(300));
+    service.let_write(true);
+    service.wait_until_drained();
+    assert_eq!(service.metric("callspan_consumer_settled_events_total", &["outcome=\"delivered\""]), 1.0);
+    assert_eq!(service.terminate().code(), Some(0));
+    let service = durable(&backend, folder.path()).start();
+    service.wait_until_drained();
+    assert_eq!(backend.taken_sessions(), ["taken"], "it is known that it was delivered");
+}
+
+/// The same with a record that the backend refuses for good in this time: it is a dead letter afterwards.
+#[test]
+fn what_dies_while_nothing_can_be_written_becomes_a_dead_letter() {
+    let Some(backend) = Decoder::start() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    backend.answer(Cue::Unavailable);
+    let mut service = durable(&backend, folder.path()).on_a_disk_that_may_fail().start();
+    assert_eq!(push(&service, "dead").status, 200);
+    assert_eq!(backend.take_export().spans.len(), 1);
+    service.let_write(false);
+    wait_until("a push that is not taken", || is_refused(&push(&service, "not taken")));
+    service.wait_for_log("could not be opened again");
+    backend.answer(Cue::Refused);
+    wait_until("a refusal", || backend.exports().iter().any(|export| export.answer == "refused"));
+    thread::sleep(Duration::from_millis(300));
+    service.let_write(true);
+    service.wait_for_metric("callspan_dead_letters", &[], 1.0);
+    service.wait_for_metric("callspan_consumer_settled_events_total", &["outcome=\"dead_lettered\""], 1.0);
+    service.wait_until_drained();
+    service.kill();
+    let service = durable(&backend, folder.path()).start();
+    service.wait_for_metric("callspan_dead_letters", &[], 1.0);
+}
+
+/// A disk with less room than is to be left free takes nothing from the start, and says so.
+#[test]
+fn a_disk_with_too_little_room_takes_nothing() {
+    let Some(backend) = Decoder::start() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = "queue: { min_free_space: 1125899906842624 }
+sources: { tccc: { type: http_server, address: '127.0.0.1:0' } }
+sinks: { backend: { type: opentelemetry } }
+";
+    let mut service = durable(&backend, folder.path()).config(config).start();
+    let reply = push(&service, "too much");
+    assert!(is_refused(&reply), "{} {}", reply.status, reply.body);
+    let readiness = service.ask("/readyz/queue/queue");
+    assert_eq!((readiness.status, reason(&readiness).as_deref()), (503, Some("the disk has too little room left")));
+    assert_eq!(service.ask("/readyz").status, 503);
+    service.wait_for_log(r#""code":"disk_full""#);
+}
+
+fn durable(backend: &Decoder, folder: &Path) -> Builder {
+    Service::new().export_to(backend.endpoint(Protocol::Grpc)).durable().data_dir(folder)
+}
+
+fn push(service: &Service, session: &str) -> Reply {
+    Request::push(records::call(session)).header("X-TCCC-PUSH-UUID", session).send(service.address())
+}
+
+/// The sender is to come again, and is told when.
+fn is_refused(reply: &Reply) -> bool {
+    let is_told_when = reply.header("retry-after").is_some_and(|seconds| seconds.parse::<u64>().is_ok());
+    reply.status == 503 && reply.code() == 503 && is_told_when
+}
+
+fn reason(readiness: &Reply) -> Option<String> {
+    Some(readiness.json()["parts"][0]["reason"].as_str()?.to_owned())
+}
+
+#[track_caller]
+fn assert_arrived(backend: &Decoder, acknowledged: &BTreeSet<String>) {
+    let mut delivered = BTreeMap::<String, Vec<_>>::new();
+    for span in backend.exports().into_iter().flat_map(|export| export.spans) {
+        let session = span.attribute("tccc.session.id").as_str().unwrap_or_default().to_owned();
+        delivered.entry(session).or_default().push(span);
+    }
+    assert_kept(acknowledged, &delivered);
+}
