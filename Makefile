@@ -2,11 +2,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm-target programs run test lint bench bench-stores throughput durability soak fuzz
+.PHONY: help setup wasm-target programs run test crash lint bench bench-stores throughput durability soak fuzz
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 FUZZ_SECONDS ?= 60
 SOAK_RECORDS ?= 1000000
+CRASHES ?= 200
+POWER_CUTS ?= 50
 CARGO_FUZZ := 0.13.1
 
 help: ## List the goals
@@ -22,6 +24,11 @@ test: setup ## Run every test
 	cargo build --bin callspan
 	cargo test --workspace
 	python3 tests/golden/check.py
+
+# The short forms of these are among all tests. A seed that is printed can be given again as CALLSPAN_SEED.
+crash: setup ## Kill the service CRASHES (200) times, cut its power POWER_CUTS (50) times, and look for what was acknowledged
+	cargo build --workspace --bin callspan
+	CALLSPAN_CRASHES=$(CRASHES) CALLSPAN_POWER_CUTS=$(POWER_CUTS) cargo test --workspace --test end_to_end -- --nocapture crashes:: power_cuts::
 
 lint: wasm-target ## Check formatting, lints and documentation
 	cargo fmt --all --check
