@@ -2,10 +2,12 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test fails on the spot")]
 
+mod accounting;
 mod acknowledgement;
 mod admin;
 mod answers;
 mod arrival;
+mod backlog;
 mod commands;
 mod configuration;
 mod contacts;
@@ -14,6 +16,7 @@ mod dead_letters;
 mod demo;
 mod disk;
 mod documents;
+mod duplicates;
 mod environment;
 mod files;
 mod inputs;
@@ -24,7 +27,9 @@ mod plugins;
 mod power_cuts;
 mod privacy;
 mod queue_commands;
+mod queue_folder;
 mod refusals;
+mod room;
 mod several;
 mod shutdown;
 mod sinks;
