@@ -5,9 +5,13 @@ use callspan_tests::{
     Builder, Cue, Decoder, Load, Protocol, Reply, Request, Service, assert_kept, records, wait_until,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// No write succeeds any more while senders push: they are told to come again, and health says why. When writes succeed
 /// again, so do pushes, and everything that was acknowledged is delivered, now and by the next process.
@@ -95,6 +99,40 @@ fn what_dies_while_nothing_can_be_written_becomes_a_dead_letter() {
     service.wait_for_metric("callspan_dead_letters", &[], 1.0);
 }
 
+/// A small disk is filled by somebody else while senders push, to the last byte or up to what is to be left free. When that
+/// is gone again, so is the trouble.
+#[test]
+fn a_disk_that_somebody_else_fills_costs_nothing() {
+    let Some(backend) = Decoder::start() else { return };
+    for min_free_space in [0, 16 * MIB] {
+        let Some(disk) = SmallDisk::mount() else { return };
+        let config = format!(
+            "queue: {{ min_free_space: {min_free_space} }}
+sources: {{ tccc: {{ type: http_server, address: '127.0.0.1:0' }} }}
+sinks: {{ backend: {{ type: opentelemetry }} }}
+"
+        );
+        let service = || durable(&backend, &disk.path().join("data")).config(&config).start();
+        let mut running = service();
+        let load = Load::start(running.address(), 3, &format!("leaving {min_free_space}"));
+        wait_until("pushes that are taken", || load.acknowledged() >= 30);
+        disk.fill();
+        wait_until("a push that is not taken", || is_refused(&push(&running, "refused")));
+        assert_eq!(running.ask("/readyz/queue/queue").status, 503);
+        let before = load.acknowledged();
+        disk.empty();
+        wait_until("further pushes", || load.acknowledged() >= before + 30);
+        assert_eq!(running.ask("/readyz/queue/queue").status, 200);
+        let acknowledged = load.end();
+        running.wait_until_drained();
+        assert_arrived(&backend, &acknowledged);
+        assert_eq!(running.terminate().code(), Some(0));
+        let again = service();
+        again.wait_until_drained();
+        assert!(!again.log().contains("records_lost"), "{}", again.log());
+    }
+}
+
 /// A disk with less room than is to be left free takes nothing from the start, and says so.
 #[test]
 fn a_disk_with_too_little_room_takes_nothing() {
@@ -111,6 +149,45 @@ sinks: { backend: { type: opentelemetry } }
     assert_eq!((readiness.status, reason(&readiness).as_deref()), (503, Some("the disk has too little room left")));
     assert_eq!(service.ask("/readyz").status, 503);
     service.wait_for_log(r#""code":"disk_full""#);
+}
+
+const MIB: usize = 1024 * 1024;
+
+/// A disk of its own, in memory. Given back when it goes out of scope.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// None where this user may not mount one: then the test is skipped, also where nothing else may be.
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", "size=192m", "none"]).arg(folder.path()).output();
+        if mounted.is_ok_and(|mounted| mounted.status.success()) {
+            return Some(Self(folder));
+        }
+        // Past the test runner's capture, which would swallow it.
+        let _told = writeln!(io::stderr(), "SKIPPED a test that fills a small disk: only root may mount one");
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn fill(&self) {
+        let mut filler = File::create(self.path().join("filler")).expect("the disk is ours");
+        while filler.write_all(&[1; 4096]).is_ok() {}
+    }
+
+    fn empty(&self) {
+        fs::remove_file(self.path().join("filler")).expect("it was filled");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _unmounted = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
 }
 
 fn durable(backend: &Decoder, folder: &Path) -> Builder {
