@@ -63,5 +63,7 @@ fn is_call(line: &str, calls: &[&str]) -> bool {
 
 #[track_caller]
 fn position(lines: &[String], what: &str, is_it: impl Fn(&String) -> bool) -> usize {
-    lines.iter().position(is_it).unwrap_or_else(|| panic!("never: {what}:\n{}", lines.join("\n")))
+    let position = lines.iter().position(is_it);
+    assert!(position.is_some(), "never: {what}:\n{}", lines.join("\n"));
+    position.unwrap_or_default()
 }

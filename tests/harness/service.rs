@@ -150,8 +150,8 @@ impl Service {
         assert_eq!(self.wait().code(), None, "a signal ended it");
     }
 
-    /// Lets it write to no file any more, as a disk that is full or fails, or again. A program that it is to be started
-    /// under is [`Builder::on_a_disk_that_may_fail`].
+    /// Lets every write to a file fail from now on, as on a disk that is full or broken, or succeed again. It outlasts
+    /// that if it was started as [`Builder::on_a_disk_that_may_fail`].
     pub fn let_write(&self, may_write: bool) {
         let id = i32::try_from(self.process_id()).ok().and_then(Pid::from_raw);
         let current = (!may_write).then_some(0);
