@@ -24,6 +24,7 @@ mod journals;
 mod lane;
 mod letters;
 mod reader;
+mod recent;
 mod recovery;
 mod replay;
 mod retention;

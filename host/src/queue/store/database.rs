@@ -6,6 +6,7 @@
 
 mod files;
 
+use super::recent::{self, RECENT_MAX, Recent};
 use super::seen::Generation;
 use crate::queue::StoreError;
 use bytes::Bytes;
@@ -26,7 +27,7 @@ pub(in crate::queue) enum Table {
     State,
     Letters,
     LetterBodies,
-    /// The generation that is written to.
+    /// Fingerprints, in the generation that is written to, or on their way there.
     Seen,
     /// The segment of this number.
     Records(u32),
@@ -44,6 +45,9 @@ pub(in crate::queue) struct Database {
     letter_bodies: Keyspace,
     segments: BTreeMap<u32, Keyspace>,
     seen: BTreeMap<Generation, Keyspace>,
+    /// Fingerprints that are in no generation yet, and the table of their rows.
+    recent: Recent,
+    recent_rows: Keyspace,
 }
 
 const MIB: u64 = 1024 * 1024;
@@ -107,6 +111,12 @@ impl Database {
             .open()?;
         let table = |name: &str| inner.keyspace(name, || small(FilterPolicy::disabled()));
         let (state, letters, letter_bodies) = (table("state")?, table("letters")?, table("letter-bodies")?);
+        let (recent, recent_rows) = (Recent::default(), table("recent")?);
+        for row in recent_rows.iter() {
+            // What cannot be read is forgotten: at worst a record is delivered twice.
+            let Ok((key, row)) = row.into_inner() else { break };
+            recent.load(key.as_ref().try_into().map_or(0, u64::from_be_bytes), &row);
+        }
         let (mut segments, mut seen) = (BTreeMap::new(), BTreeMap::new());
         for name in inner.list_keyspace_names() {
             if let Some((number, copy)) = files::segment_and_copy(&name) {
@@ -126,7 +136,8 @@ impl Database {
         if let Some(parent) = folder.parent() {
             File::open(parent)?.sync_all()?;
         }
-        let database = Database { folder: folder.to_owned(), inner, state, letters, letter_bodies, segments, seen };
+        let folder = folder.to_owned();
+        let database = Database { folder, inner, state, letters, letter_bodies, segments, seen, recent, recent_rows };
         database.sync_names()?;
         Ok(database)
     }
@@ -140,7 +151,12 @@ impl Database {
     pub(in crate::queue) fn commit(&self, transaction: Transaction, sync: bool) -> Result<(), StoreError> {
         let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
         let mut batch = self.inner.batch().durability(Some(mode));
+        let mut fingerprints = Vec::new();
         for (table, key, row) in transaction.0 {
+            if table == Table::Seen {
+                fingerprints.extend(row.map(|row| (key, row)));
+                continue;
+            }
             let table = match (self.table(table), table) {
                 (Some(table), _) => table,
                 (None, Table::Records(_)) => return Err(StoreError::Closed),
@@ -151,7 +167,35 @@ impl Database {
                 None => batch.remove(table, key),
             }
         }
-        batch.commit().map_err(StoreError::Write)
+        if fingerprints.is_empty() {
+            return batch.commit().map_err(StoreError::Write);
+        }
+        batch.insert(&self.recent_rows, self.recent.next().to_be_bytes(), recent::encode(&fingerprints));
+        batch.commit().map_err(StoreError::Write)?;
+        self.recent.add(fingerprints);
+        Ok(())
+    }
+
+    /// Has fingerprints written to their generation when there are many of them.
+    pub(in crate::queue) fn settle_recent(&self) -> Result<(), StoreError> {
+        let Some(generation) = self.seen.values().next_back().filter(|_| self.recent.len() >= RECENT_MAX) else {
+            return Ok(());
+        };
+        let (sorted, transactions) = self.recent.sorted();
+        let write = || {
+            let mut table = generation.start_ingestion()?;
+            for (key, row) in sorted {
+                table.write(Bytes::from(key), Bytes::from(row))?;
+            }
+            table.finish()?;
+            // Should they be there still after a crash, nothing is lost by that.
+            let mut batch = self.inner.batch().durability(Some(PersistMode::Buffer));
+            transactions.for_each(|number| batch.remove(&self.recent_rows, number.to_be_bytes()));
+            batch.commit()
+        };
+        write().map_err(StoreError::Write)?;
+        self.recent.clear();
+        Ok(())
     }
 
     /// Everything that was committed is on disk afterwards.
@@ -190,6 +234,9 @@ impl Database {
 
     /// What is remembered under this fingerprint, in any generation.
     pub(in crate::queue) fn seen(&self, fingerprint: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        if let Some(row) = self.recent.get(fingerprint) {
+            return Ok(Some(row));
+        }
         for generation in self.seen.values().rev() {
             if let Some(row) = generation.get(fingerprint).map_err(StoreError::Read)? {
                 return Ok(Some(Bytes::from(row)));
@@ -235,7 +282,8 @@ impl Database {
     /// Has what is in memory written to files, so that journals can go. Records are written when they fill their memory;
     /// those that are done with by then are not written at all.
     pub(in crate::queue) fn flush(&self) -> Result<(), StoreError> {
-        for table in [&self.state, &self.letters, &self.letter_bodies].into_iter().chain(self.seen.values()) {
+        let tables = [&self.state, &self.letters, &self.letter_bodies, &self.recent_rows];
+        for table in tables.into_iter().chain(self.seen.values()) {
             table.rotate_memtable().map_err(StoreError::Write)?;
         }
         Ok(())

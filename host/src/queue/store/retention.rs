@@ -1,6 +1,6 @@
 //! What is given back, and when there is no room for more.
 
-use super::database::{Table, Transaction, copy_key};
+use super::database::{Database, Table, Transaction, copy_key};
 use super::follower::Fate;
 use super::reader::is_damage;
 use super::rows::SegmentRow;
@@ -81,11 +81,18 @@ impl Store {
 
     /// Writes what is in memory to files when much came since the last time.
     pub(in crate::queue) fn flush_sometimes(&mut self, bytes: u64) -> Result<(), StoreError> {
+        self.reader.with(Database::settle_recent)?;
         self.unflushed_bytes += bytes;
         if self.unflushed_bytes >= UNFLUSHED_BYTES {
             self.unflushed_bytes = 0;
-            // A segment that is not written to any more and still there will be needed for a while.
-            let older: Vec<u32> = self.segments.keys().rev().skip(1).copied().collect();
+            // A segment that is not written to any more and that somebody has not come through will be needed for a while.
+            let segments: Vec<(u32, u64)> =
+                self.segments.iter().map(|(number, segment)| (*number, segment.first_id)).collect();
+            let older = segments.windows(2).filter_map(|pair| match pair {
+                [(number, _), (_, end)] if self.has_holders(*end) => Some(*number),
+                _ => None,
+            });
+            let older: Vec<u32> = older.collect();
             self.reader.with(|database| {
                 older.iter().try_for_each(|number| database.flush_segment(*number))?;
                 database.flush()
