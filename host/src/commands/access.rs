@@ -43,7 +43,12 @@ impl Access {
                     }
                     error => anyhow!(error),
                 })?;
-                Way::Stopped(Box::new(opened))
+                let (offline, told) = opened;
+                for line in told {
+                    // Nothing can be done about a standard error that is closed.
+                    let _written = writeln!(io::stderr(), "callspan: {line}");
+                }
+                Way::Stopped(Box::new(offline))
             }
             Err(error) => return Err(Failure::Runtime(error.into())),
         };

@@ -28,6 +28,7 @@ use crate::telemetry::{Metrics, Reporter};
 use inbox::Inbox;
 use keeper::Keeper;
 use numbers::Numbers;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -112,7 +113,9 @@ impl EmbeddedQueue {
         let failed = |error: StoreError| OpenError::Damaged { store: folder.to_owned(), reason: error.to_string() };
         let mut followers = Vec::new();
         let names: Vec<String> = joining.iter().map(|joining| joining.name.clone()).collect();
+        let all_sources: Vec<String> = joining.iter().flat_map(|joining| joining.sources.clone()).collect();
         for Joining { name, sources, settings, mapping, mapper } in joining {
+            let sources = store.with_renamed(&name, sources, &all_sources);
             followers.push((store.join(&name, sources, settings, &mapping).map_err(failed)?, mapper));
         }
         for (consumer, records) in store.leave_all_but(&names) {
@@ -139,8 +142,21 @@ impl EmbeddedQueue {
             .map(|(follower, mapper)| EmbeddedConsumer::new(Arc::clone(&shared), follower, mapper))
             .collect();
         let numbers = Numbers::new(surroundings.metrics, &store);
-        let keeper = Keeper::new(store, Arc::clone(&shared), numbers, surroundings.health);
-        let thread = std::thread::Builder::new().name("queue".to_owned()).spawn(move || keeper.run());
+        let health = surroundings.health;
+        let keeper = Keeper::new(store, Arc::clone(&shared), numbers, health.clone());
+        let keeping = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("queue".to_owned()).spawn(move || {
+            // The library may panic over bytes that it did not write. Then nobody is to wait for an answer.
+            if catch_unwind(AssertUnwindSafe(|| keeper.run())).is_err() {
+                keeping.set_gate(Gate::Shut(Refused::Broken));
+                keeping.inbox.close();
+                health.trouble_is("the queue's thread has panicked: restart the service");
+                tracing::error!(
+                    code = "queue_panicked",
+                    "the queue's thread has panicked; what was acknowledged is on disk"
+                );
+            }
+        });
         let thread = thread.map_err(OpenError::io("start the thread of", folder))?;
         Ok((EmbeddedQueue { shared, thread }, consumers))
     }
@@ -160,12 +176,8 @@ impl EmbeddedQueue {
     /// nobody appends and consumes any more; what is still under way is taken again after the next start. It blocks.
     pub fn close(self) {
         self.shared.inbox.close();
-        if self.thread.join().is_err() {
-            tracing::error!(
-                code = "queue_panicked",
-                "the queue's thread has panicked; what was acknowledged is on disk"
-            );
-        }
+        // It has told how it ended.
+        let _ended = self.thread.join();
     }
 }
 

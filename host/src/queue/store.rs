@@ -107,7 +107,7 @@ pub(super) struct Tally {
     pub(super) damaged: u64,
 }
 
-/// How large a segment grows.
+/// How large a segment grows. What is dropped for want of room is dropped by segments, so a small queue has small ones.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     /// While every consumer keeps up.
@@ -116,9 +116,11 @@ struct Limits {
     segment_bytes_max: u64,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { segment_bytes: 16 * 1024 * 1024, segment_bytes_max: 256 * 1024 * 1024 }
+impl Limits {
+    fn of(settings: &Settings) -> Self {
+        const MIB: u64 = 1024 * 1024;
+        let segment_bytes_max = (settings.bytes_max / 16).min(256 * MIB);
+        Limits { segment_bytes: segment_bytes_max.min(12 * MIB), segment_bytes_max }
     }
 }
 
@@ -184,7 +186,15 @@ impl Store {
         };
         let mut received = 0;
         if is_known {
-            self.change_sources(&follower, &sources)?;
+            let given_up = self.change_sources(&follower, &sources)?;
+            if given_up > 0 {
+                tracing::error!(
+                    consumer = name,
+                    records = given_up,
+                    code = "inputs_changed",
+                    "records that waited are given up: their source is no input of this consumer any more"
+                );
+            }
         }
         {
             let mut following = locked(&follower);
@@ -203,10 +213,11 @@ impl Store {
     }
 
     /// What waits for a consumer is from now on what it takes of these sources, as if it had been told so when it came.
-    fn change_sources(&self, follower: &SharedFollower, sources: &[String]) -> Result<(), StoreError> {
+    /// How many records it takes no more.
+    fn change_sources(&self, follower: &SharedFollower, sources: &[String]) -> Result<u64, StoreError> {
         let before = locked(follower).clone();
         if before.sources == sources {
-            return Ok(());
+            return Ok(0);
         }
         let mut after = Follower { sources: sources.to_owned(), ..before.clone() };
         let mut lanes = std::mem::take(&mut after.lanes);
@@ -228,11 +239,21 @@ impl Store {
         after.lanes = lanes;
         after.counts.received = (after.counts.received + more).saturating_sub(fewer);
         *locked(follower) = after;
-        Ok(())
+        Ok(fewer)
+    }
+
+    /// These sources, and those whose records wait for a consumer and that nobody has any more: one that was renamed.
+    pub(super) fn with_renamed(&self, name: &str, mut sources: Vec<String>, all: &[String]) -> Vec<String> {
+        if let Some(follower) = self.followers.get(name).map(locked).filter(|follower| follower.waiting() > 0) {
+            let gone = follower.sources.iter().filter(|source| !all.contains(source) && !sources.contains(source));
+            let gone: Vec<String> = gone.cloned().collect();
+            sources.extend(gone);
+        }
+        sources
     }
 
     /// Consumers that are known and not among these get nothing more; what waits for them stays. Says which ones have
-    /// something waiting.
+    /// something waiting, and how much.
     pub(super) fn leave_all_but(&mut self, names: &[String]) -> Vec<(String, u64)> {
         let mut left = Vec::new();
         for (name, follower) in &self.followers {
@@ -241,8 +262,16 @@ impl Store {
             }
             let mut follower = locked(follower);
             let next_id = self.log.next_id;
-            follower.lanes.values_mut().filter(|lane| lane.end().is_none()).for_each(|lane| lane.end_at(next_id));
-            left.push((name.clone(), follower.waiting()));
+            let waiting = follower.waiting();
+            for lane in follower.lanes.values_mut().filter(|lane| lane.end().is_none()) {
+                lane.end_at(next_id);
+                if waiting == 0 {
+                    lane.pass_to(next_id);
+                }
+            }
+            if waiting > 0 {
+                left.push((name.clone(), waiting));
+            }
         }
         left
     }

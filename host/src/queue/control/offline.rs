@@ -2,9 +2,9 @@
 
 use super::{ControlError, Request, Response, answer};
 use crate::queue::store::{Pace, Store};
-use crate::queue::{OpenError, Settings, StoreError};
+use crate::queue::{DeadLetterSettings, DuplicateSettings, OpenError, Settings, StoreError};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A queue that this process has open, and nobody appends to. It is closed when it is dropped.
 pub struct Offline {
@@ -22,16 +22,17 @@ pub enum OfflineError {
 }
 
 impl Offline {
-    /// Opens the queue in this folder; none is made.
+    /// Opens the queue in this folder; none is made. What was found damaged or missing comes with it, a line for each:
+    /// whoever opens a queue first is the one who gets to know.
     ///
     /// # Errors
     /// When there is none, or it cannot be used.
-    pub fn open(folder: &Path, settings: Settings) -> Result<Self, OfflineError> {
+    pub fn open(folder: &Path, settings: Settings) -> Result<(Self, Vec<String>), OfflineError> {
         if !folder.join("FORMAT").exists() {
             return Err(OfflineError::NoQueue(folder.to_owned()));
         }
-        let (store, _) = Store::open(folder, settings, now_ms())?;
-        Ok(Offline { store: Some(store) })
+        let (store, recovered) = Store::open(folder, keeping_all(settings), now_ms())?;
+        Ok((Offline { store: Some(store) }, recovered.told()))
     }
 
     /// Answers one request.
@@ -49,6 +50,16 @@ impl Offline {
     /// When the store cannot be written.
     pub fn close(mut self) -> Result<(), ControlError> {
         Ok(self.store.take().map_or(Ok(()), Store::close)?)
+    }
+}
+
+/// A service alone keeps house: a command may not have been told for how long things are kept.
+fn keeping_all(settings: Settings) -> Settings {
+    Settings {
+        keep: Duration::MAX,
+        dead_letters: DeadLetterSettings { bytes_max: u64::MAX, keep: Duration::MAX },
+        duplicates: DuplicateSettings { window: Duration::MAX, ..settings.duplicates },
+        ..settings
     }
 }
 

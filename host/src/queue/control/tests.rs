@@ -342,7 +342,8 @@ fn a_stopped_queue_is_asked_by_its_folder() {
     let Fixture { _outer, folder, store } = fixture;
     store.close().expect("the disk works");
     assert!(Offline::open(&folder, Settings::default()).is_err(), "it is encrypted");
-    let mut offline = Offline::open(&folder, Settings { key, ..Settings::default() }).expect("it was closed");
+    let (mut offline, told) = Offline::open(&folder, Settings { key, ..Settings::default() }).expect("it was closed");
+    assert_eq!(told, [] as [&str; 0]);
     assert_eq!(consumers(offline.answer(Request::Consumers).expect("it works")).len(), 1);
     assert!(matches!(offline.answer(Request::Totals), Ok(Response::Totals(totals)) if totals.records == 1));
     offline.close().expect("the disk works");

@@ -24,6 +24,8 @@ pub struct EmbeddedDelivery {
     taken: Option<Taken>,
     /// What it becomes, once that is known and it is to be delivered.
     identity: Option<TraceIdentity>,
+    /// Whether others that become the same wait for it.
+    has_claim: bool,
 }
 
 /// What a consumer and its deliveries share.
@@ -43,6 +45,8 @@ struct State {
     returned: VecDeque<Taken>,
     /// Traces that are under way, and the records that wait for what becomes of them, because they become the same.
     under_way: HashMap<TraceIdentity, Vec<Taken>>,
+    /// How many wait so.
+    parked: usize,
 }
 
 /// A record, and the way on which it was taken.
@@ -58,12 +62,14 @@ pub(super) struct Settled {
     pub(super) seat: Arc<Seat>,
     taken: Taken,
     pub(super) verdict: Verdict,
-    identity: Option<TraceIdentity>,
+    claim: Option<TraceIdentity>,
 }
 
 /// Read from the store at a time.
 const RECORDS_AT_ONCE: usize = 256;
 const BYTES_AT_ONCE: u64 = 4 * 1024 * 1024;
+/// When so many records wait for what becomes of another one, nothing more is taken from the log.
+const PARKED_MAX: usize = 1024;
 /// How long it is waited when the store cannot be read, before it is tried again.
 const UNREADABLE_DELAY: Duration = Duration::from_millis(200);
 
@@ -101,6 +107,9 @@ impl EmbeddedConsumer {
 
     /// Takes what comes next from the log. False when there is nothing now.
     async fn refill(&mut self) -> Result<bool, StoreError> {
+        if self.seat.state().parked >= PARKED_MAX {
+            return Ok(false);
+        }
         let stored = *self.seat.queue.stored.borrow();
         // What comes in before what went by: a replay of history holds nobody up.
         let lanes: Vec<(LaneNumber, u64, u64, bool)> = {
@@ -184,18 +193,21 @@ impl Consume for EmbeddedConsumer {
                 return true;
             }
             stored.mark_unchanged();
+            // Looked at before the log: what was stored before the end is seen.
+            let is_closing = *closing.borrow_and_update();
             match self.refill().await {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(_) => {
                     tokio::time::sleep(UNREADABLE_DELAY).await;
-                    if *closing.borrow() {
+                    if is_closing {
                         return false;
                     }
                     continue;
                 }
             }
-            if *closing.borrow_and_update() {
+            // What is out may come back, or let others through.
+            if is_closing && self.seat.is_idle() {
                 return false;
             }
             // A replay that somebody asked for shows in the lanes: it is looked for now and then.
@@ -220,6 +232,11 @@ impl Consume for EmbeddedConsumer {
 
     async fn take(&mut self, records_max: usize, bytes_max: usize) -> Vec<EmbeddedDelivery> {
         while self.ready.len() < records_max && matches!(self.refill().await, Ok(true)) {}
+        // What was erased, or given up, since it was taken is not delivered.
+        {
+            let follower = locked(&self.seat.follower);
+            self.ready.retain(|taken| follower.lanes.get(&taken.lane).is_some_and(|lane| lane.is_open(taken.entry.id)));
+        }
         let mut batch = Vec::with_capacity(records_max.min(self.ready.len()));
         let mut bytes: usize = 0;
         while batch.len() < records_max {
@@ -229,7 +246,7 @@ impl Consume for EmbeddedConsumer {
                 break;
             }
             let taken = self.ready.pop_front();
-            batch.push(EmbeddedDelivery { seat: Arc::clone(&self.seat), taken, identity: None });
+            batch.push(EmbeddedDelivery { seat: Arc::clone(&self.seat), taken, identity: None, has_claim: false });
         }
         batch
     }
@@ -243,7 +260,7 @@ impl Deliver for EmbeddedDelivery {
 
     fn claim(mut self, identity: TraceIdentity) -> Option<Self> {
         let taken = self.taken.as_ref()?;
-        if taken.is_replay || taken.entry.is_replay {
+        if taken.entry.is_replay {
             self.identity = Some(identity);
             return Some(self);
         }
@@ -251,6 +268,7 @@ impl Deliver for EmbeddedDelivery {
         let mut state = seat.state();
         if let Some(waiting) = state.under_way.get_mut(&identity) {
             waiting.extend(self.taken.take());
+            state.parked += 1;
             return None;
         }
         let known = seat.queue.reader.delivered(seat.number, &identity, super::now_ms());
@@ -259,7 +277,8 @@ impl Deliver for EmbeddedDelivery {
         let verdict = match known {
             // When it cannot be known, it is delivered: twice is better than not at all.
             Ok(None) | Err(_) => None,
-            Ok(Some(digest)) if is_same(&digest) => Some(Verdict::Duplicate),
+            // History is delivered as it was, and what was left out of it then is left out now.
+            Ok(Some(digest)) if is_same(&digest) => (!taken.is_replay).then_some(Verdict::Duplicate),
             Ok(Some(_)) if duplicates.same_trace == SameTrace::Latest => None,
             Ok(Some(_)) => Some(Verdict::Superseded),
         };
@@ -271,6 +290,7 @@ impl Deliver for EmbeddedDelivery {
         state.under_way.insert(identity, Vec::new());
         drop(state);
         self.identity = Some(identity);
+        self.has_claim = true;
         Some(self)
     }
 
@@ -290,7 +310,8 @@ impl Deliver for EmbeddedDelivery {
 impl EmbeddedDelivery {
     fn answer(&mut self, verdict: Verdict) {
         let Some(taken) = self.taken.take() else { return };
-        let settled = Settled { seat: Arc::clone(&self.seat), taken, verdict, identity: self.identity.take() };
+        let claim = self.identity.take().filter(|_| self.has_claim);
+        let settled = Settled { seat: Arc::clone(&self.seat), taken, verdict, claim };
         // Once the queue is closed, it is taken again after the next start.
         self.seat.queue.inbox.add(|waiting| waiting.settled.push(settled));
     }
@@ -299,7 +320,7 @@ impl EmbeddedDelivery {
 impl Drop for EmbeddedDelivery {
     fn drop(&mut self) {
         let Some(taken) = self.taken.take() else { return };
-        if let Some(identity) = self.identity.take() {
+        if let Some(identity) = self.identity.take().filter(|_| self.has_claim) {
             self.seat.release(&identity);
         }
         self.seat.state().returned.push_back(taken);
@@ -312,10 +333,16 @@ impl Seat {
         &self.follower
     }
 
+    /// Whether nothing that was taken waits for an answer.
+    fn is_idle(&self) -> bool {
+        locked(&self.follower).lanes.values().all(|lane| lane.open().next().is_none())
+    }
+
     /// A trace is not under way any more; what waited for that is handed out again, to be looked at anew.
     fn release(&self, identity: &TraceIdentity) {
         let mut state = self.state();
         if let Some(waiting) = state.under_way.remove(identity).filter(|waiting| !waiting.is_empty()) {
+            state.parked -= waiting.len();
             state.returned.extend(waiting);
             drop(state);
             self.came_back.notify_one();
@@ -362,8 +389,11 @@ impl Settled {
 
     /// It is written: whoever waited for what becomes of this trace can go on.
     pub(super) fn written(self) {
-        if let Some(identity) = &self.identity {
+        if let Some(identity) = &self.claim {
             self.seat.release(identity);
+        }
+        if *self.seat.queue.closing.borrow() {
+            self.seat.came_back.notify_one();
         }
     }
 }

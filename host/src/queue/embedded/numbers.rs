@@ -66,6 +66,12 @@ impl Numbers {
     }
 
     fn set(&mut self, store: &Store) {
+        for (name, numbers) in &self.consumers {
+            if !store.followers().any(|follower| locked(follower).name == *name) {
+                // It was forgotten.
+                numbers.waiting.set(0);
+            }
+        }
         for follower in store.followers() {
             let follower = locked(follower);
             let numbers = self.consumers.entry(follower.name.clone());

@@ -16,7 +16,7 @@ struct State {
     complete_from: Option<u64>,
 }
 
-const BYTES_MAX: u64 = 12 * 1024 * 1024;
+const BYTES_MAX: u64 = 6 * 1024 * 1024;
 
 impl Tail {
     /// Adds records that were just stored.

@@ -2,7 +2,7 @@
 
 use super::database::{Table, Transaction};
 use super::entry::Entry;
-use super::reader::RECORDS;
+use super::reader::{RECORDS, is_damage};
 use super::rows::SegmentRow;
 use super::seen::{self, BodyDigest, PushKind};
 use super::{Store, id_key, locked};
@@ -110,7 +110,11 @@ impl Store {
     }
 
     pub(super) fn was_seen(&self, fingerprint: &[u8], now_ms: u64) -> Result<bool, StoreError> {
-        let row = self.reader.seen(fingerprint)?;
+        let row = match self.reader.seen(fingerprint) {
+            // What cannot be known was not seen: twice is better than not at all.
+            Err(error) if is_damage(&error) => None,
+            row => row?,
+        };
         Ok(row.and_then(|row| seen::within_window(row, now_ms, &self.settings.duplicates)).is_some())
     }
 

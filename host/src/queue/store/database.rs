@@ -52,7 +52,7 @@ pub(in crate::queue) struct Database {
 
 const MIB: u64 = 1024 * 1024;
 /// What a table of records holds in memory before it is written to a file of its own.
-const RECORDS_MEMORY: u64 = 24 * MIB;
+const RECORDS_MEMORY: u64 = 14 * MIB;
 const OTHER_MEMORY: u64 = 4 * MIB;
 const CACHE: u64 = 8 * MIB;
 const JOURNALS: u64 = 128 * MIB;
@@ -214,11 +214,17 @@ impl Database {
         table: Table,
         from: &[u8],
     ) -> impl Iterator<Item = Result<(Bytes, Bytes), StoreError>> + use<> {
-        let rows = self.table(table).map(|table| table.range(from..));
-        rows.into_iter().flatten().map(|row| {
-            let (key, row) = row.into_inner().map_err(StoreError::Read)?;
-            Ok((Bytes::from(key), Bytes::from(row)))
-        })
+        self.table(table).map(|table| table.range(from..)).into_iter().flatten().map(pair)
+    }
+
+    /// The same up to another key. Of a table of many files those alone are looked at that may hold one of the rows.
+    pub(in crate::queue) fn rows_between(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+    ) -> impl Iterator<Item = Result<(Bytes, Bytes), StoreError>> + use<> {
+        self.table(table).map(|table| table.range(from..to)).into_iter().flatten().map(pair)
     }
 
     /// The last key of a table.
@@ -315,6 +321,11 @@ impl Database {
             Table::Records(number) => self.segments.get(&number),
         }
     }
+}
+
+fn pair(row: fjall::Guard) -> Result<(Bytes, Bytes), StoreError> {
+    let (key, row) = row.into_inner().map_err(StoreError::Read)?;
+    Ok((Bytes::from(key), Bytes::from(row)))
 }
 
 /// Read from beginning to end: large blocks, and nothing to tell whether a key is there.

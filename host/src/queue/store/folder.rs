@@ -115,7 +115,7 @@ fn check(path: &Path) -> Result<(), OpenError> {
         |problem: String, remedy: String| OpenError::NotPrivate { path: path.to_owned(), problem, remedy };
     let user = geteuid().as_raw();
     if found.uid() != user {
-        let remedy = format!("chown -R {user} {}", path.display());
+        let remedy = format!("sudo -u '#{}' callspan", found.uid());
         return Err(not_private(format!("belongs to user {}, and this process is user {user}", found.uid()), remedy));
     }
     let mode = found.permissions().mode() & 0o777;

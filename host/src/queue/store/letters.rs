@@ -4,7 +4,7 @@ use super::admit::Arrival;
 use super::database::Table;
 use super::entry::{self, Entry};
 use super::follower::{Fate, LaneNumber};
-use super::reader::id_of;
+use super::reader::{id_of, is_damage};
 use super::rows::{LetterRow, RecordRow, RefusalRow};
 use super::seal::CannotOpen;
 use super::seen::{self, PushKind, TraceIdentity};
@@ -128,7 +128,11 @@ impl Store {
     /// Adds a refusal to the letter of this record, which is made if there is none.
     fn bury(&mut self, entry: &Entry, refusal: RefusalRow) -> Result<(), StoreError> {
         let is_new = self.current(Table::Letters, &id_key(entry.id))?.is_none();
-        let known = self.open_letter(entry.id)?;
+        let known = match self.open_letter(entry.id) {
+            // What cannot be read must not keep the record from being kept.
+            Err(error) if is_damage(&error) => None,
+            known => known?,
+        };
         let mut letter = known.unwrap_or_else(|| LetterRow {
             received_ms: entry.received_ms,
             source: entry.source.to_string(),

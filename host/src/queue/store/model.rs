@@ -409,7 +409,8 @@ impl Run {
         let left = self.store().leave_all_but(&names);
         let waiting = |(name, consumer): (&String, &Consumer)| (name.clone(), consumer.waiting());
         let gone = self.now.consumers.iter().filter(|(_, consumer)| !consumer.is_following);
-        assert_eq!(left, gone.map(waiting).collect::<Vec<_>>());
+        let left_waiting = gone.map(waiting).filter(|(_, waiting)| *waiting > 0);
+        assert_eq!(left, left_waiting.collect::<Vec<_>>());
         self.tell(format!("{name} left"));
     }
 
@@ -425,6 +426,10 @@ impl Run {
         let Some(name) = self.any_consumer() else { return };
         let (log, since_ms) = (self.log(), self.now_ms - self.random.u64(0..200_000));
         let dry_run = self.random.u8(0..4) == 0;
+        // What still waits is delivered anyway.
+        let follower = Arc::clone(self.store().follower(&name).expect("it is known"));
+        let lanes = locked(&follower).lanes.clone();
+        let end = lanes.values().filter(|lane| !lane.is_replay()).map(Lane::floor).min().unwrap_or(u64::MAX);
         let replay = self.store().replay(&name, since_ms, dry_run, None).expect("it can be read");
         if self.now.consumers.get(&name).is_some_and(|consumer| !consumer.is_following) {
             assert_eq!(replay, None, "nobody is there to get it");
@@ -433,7 +438,7 @@ impl Run {
         let replay = replay.expect("it is known").expect("it is short");
         let consumer = self.now.consumers.get_mut(&name).expect("it is known");
         let again: Vec<&Entry> =
-            log.values().filter(|entry| entry.received_ms >= since_ms && consumer.takes(&name, entry)).collect();
+            log.values().filter(|it| it.id < end && it.received_ms >= since_ms && consumer.takes(&name, it)).collect();
         assert_eq!(replay.records, again.len() as u64);
         assert_eq!(replay.bytes, again.iter().map(|entry| entry.record.body.len() as u64).sum::<u64>());
         if !dry_run {

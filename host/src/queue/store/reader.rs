@@ -14,6 +14,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// The table name that a record's seal knows, whichever segment it lies in.
 pub(super) const RECORDS: &str = "records";
 
+/// How many ids are looked for at a time.
+const WINDOW: u64 = 1024;
+
 /// Clones read the same tables.
 #[derive(Clone)]
 pub(in crate::queue) struct Reader {
@@ -130,15 +133,14 @@ impl Reader {
             let Some((_, number)) = found.or_else(|| shelves.segments.range(stretch.next..).next()) else { break };
             let segment_end = shelves.segments.range(stretch.next + 1..).next().map_or(end, |(next, _)| end.min(*next));
             let table = Table::Records(*number);
-            let mut rows = database.rows(table, &id_key(stretch.next));
+            // Beginning to read costs as much as there are files that may hold what is asked for.
+            let window_end = segment_end.min(stretch.next.saturating_add(WINDOW));
+            let mut rows = database.rows_between(table, &id_key(stretch.next), &id_key(window_end));
             let is_enough = loop {
                 match rows.next() {
                     None => break false,
                     Some(Ok((key, row))) => {
                         let Some(id) = id_of(&key) else { continue };
-                        if id >= segment_end {
-                            break false;
-                        }
                         self.read(id, &row, &mut stretch);
                         stretch.next = id + 1;
                         bytes += row.len() as u64;
@@ -147,7 +149,7 @@ impl Reader {
                         }
                     }
                     Some(Err(error)) if is_damage(&error) => {
-                        self.read_singly(database, table, segment_end, &mut stretch)?;
+                        self.read_singly(database, table, window_end, &mut stretch)?;
                         break false;
                     }
                     Some(Err(error)) => return Err(error),
@@ -156,7 +158,7 @@ impl Reader {
             if is_enough {
                 return Ok(stretch);
             }
-            stretch.next = segment_end;
+            stretch.next = window_end;
         }
         stretch.next = stretch.next.max(from);
         Ok(stretch)

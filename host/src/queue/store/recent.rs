@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So many are written to a table of their own in one go.
-pub(super) const RECENT_MAX: usize = 32 * 1024;
+pub(super) const RECENT_MAX: usize = 16 * 1024;
 
 #[derive(Default)]
 pub(super) struct Recent(Mutex<State>);

@@ -37,6 +37,18 @@ pub(in crate::queue) struct Recovered {
     pub(in crate::queue) quarantined: Vec<PathBuf>,
 }
 
+impl Recovered {
+    /// What a person has to know, a line for each thing.
+    pub(in crate::queue) fn told(&self) -> Vec<String> {
+        let set_aside = |file: &PathBuf| format!("a damaged file was set aside: {}", file.display());
+        let mut told: Vec<String> = self.quarantined.iter().map(set_aside).collect();
+        told.extend(
+            (self.lost > 0).then(|| format!("records that had been stored cannot be found any more: {}", self.lost)),
+        );
+        told
+    }
+}
+
 /// There only while nobody has the store open, and everything in it is on disk.
 const CLEAN: &str = "CLEAN";
 
@@ -50,7 +62,8 @@ impl Store {
         settings: Settings,
         now_ms: u64,
     ) -> Result<(Self, Recovered), OpenError> {
-        Self::open_with(folder, settings, Limits::default(), now_ms)
+        let limits = Limits::of(&settings);
+        Self::open_with(folder, settings, limits, now_ms)
     }
 
     /// The same, with segments of another size.
@@ -66,7 +79,15 @@ impl Store {
         let (database, rows) = open_tables(&folder, &mut recovered)?;
         let log = rows.log.unwrap_or_else(|| LogRow { next_id: 1, ..LogRow::default() });
         let seal = Seal::new(settings.key.as_ref());
-        check_key(&folder, &log, &seal)?;
+        if let Err(error) = check_key(&folder, &log, &seal) {
+            // Nothing was changed, and nothing is to be looked for at the next start because of this.
+            drop(database);
+            journals::settle_copies(&folder, &mut recovered)?;
+            if !recovered.was_cut {
+                mark_clean(&folder);
+            }
+            return Err(error);
+        }
         let first_ids = rows.segments.iter().map(|(number, segment)| (segment.first_id, *number)).collect();
         let followers = rows.consumers.into_iter().map(|(name, row)| {
             let follower = Follower::of_row(&name, row);

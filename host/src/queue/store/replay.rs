@@ -2,7 +2,7 @@
 //!
 //! The log may be long, so what a replay delivers is counted piece by piece; the way is added with the last piece.
 
-use super::{Lane, Store, locked};
+use super::{Lane, SharedFollower, Store, locked};
 use crate::queue::StoreError;
 use serde::{Deserialize, Serialize};
 
@@ -52,11 +52,11 @@ impl Store {
         if !locked(&follower).is_following() {
             return Ok(None);
         }
-        let mut passage = passage.unwrap_or_else(|| self.passage(since_ms));
+        let mut passage = passage.unwrap_or_else(|| self.passage(&follower, since_ms));
         // What was counted and given back since is not delivered.
         let oldest = self.segments.values().next().map_or(self.log.next_id, |segment| segment.first_id);
         if passage.first.is_some_and(|first| first < oldest) {
-            passage = self.passage(since_ms);
+            passage = self.passage(&follower, since_ms);
         }
         let stretch = self.reader.stretch(passage.next, passage.end, RECORDS_AT_ONCE, BYTES_AT_ONCE)?;
         {
@@ -100,8 +100,11 @@ impl Store {
         Ok(Some(Ok(replay)))
     }
 
-    fn passage(&self, since_ms: u64) -> Passage {
-        let end = self.log.next_id;
+    fn passage(&self, follower: &SharedFollower, since_ms: u64) -> Passage {
+        // What still waits is delivered anyway.
+        let following = locked(follower);
+        let end = following.lanes.values().filter(|lane| !lane.is_replay()).map(Lane::floor).min();
+        let end = end.unwrap_or(self.log.next_id);
         let next = self.segments.values().find(|segment| segment.last_ms >= since_ms).map_or(end, |it| it.first_id);
         Passage { next, end, first: None, records: 0, bytes: 0 }
     }

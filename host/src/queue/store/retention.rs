@@ -155,17 +155,17 @@ impl Store {
 
     /// Gives up, for this consumer, what lies before this record. How many records that were.
     fn give_up(&mut self, follower: &SharedFollower, end: u64) -> Result<u64, StoreError> {
-        let lanes: Vec<(u64, u64)> =
-            locked(follower).lanes.values().map(|lane| (lane.next(), lane.end().unwrap_or(end).min(end))).collect();
         let mut dropped = 0;
-        for (next, lane_end) in lanes {
-            dropped += self.count_for(follower, next, lane_end)?;
-        }
-        let mut following = locked(follower);
-        for lane in following.lanes.values_mut() {
+        // First nobody takes them any more, then they are counted.
+        let mut ahead = Vec::new();
+        for lane in locked(follower).lanes.values_mut() {
+            ahead.push((lane.next(), lane.end().unwrap_or(end).min(end)));
             dropped += lane.give_up_before(end).len() as u64;
         }
-        following.count(Fate::Dropped, dropped);
+        for (next, lane_end) in ahead {
+            dropped += self.count_for(follower, next, lane_end)?;
+        }
+        locked(follower).count(Fate::Dropped, dropped);
         Ok(dropped)
     }
 
@@ -184,6 +184,9 @@ impl Store {
 
     fn turn_generation(&mut self, now_ms: u64) -> Result<(), StoreError> {
         let duplicates = self.settings.duplicates;
+        if duplicates.window.is_zero() {
+            return Ok(());
+        }
         self.reader.change(|database| {
             let latest = database.generations().next_back();
             if latest.is_none_or(|latest| seen::is_over(latest, now_ms, &duplicates)) {
@@ -204,6 +207,10 @@ impl Store {
         }
         let mut expired = 0;
         for letter in self.letters(0, LETTERS_AT_ONCE)? {
+            // One that cannot be read says nothing of its age.
+            if letter.refusals.is_empty() && self.log.letter_bytes <= limits.bytes_max {
+                continue;
+            }
             let died_ms = letter.refusals.iter().map(|refusal| refusal.at_ms).max().unwrap_or(letter.received_ms);
             if died_ms >= oldest_ms && self.log.letter_bytes <= limits.bytes_max {
                 break;

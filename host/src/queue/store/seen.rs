@@ -14,9 +14,13 @@ use crate::queue::DuplicateSettings;
 use bytes::Bytes;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
+use std::time::Duration;
 
 /// When a generation began, in milliseconds since 1970.
 pub(in crate::queue) type Generation = u64;
+
+/// A table is not made for less.
+const GENERATION_MIN: Duration = Duration::from_secs(60);
 
 /// Tells bodies apart: the first 16 bytes of a SHA-256.
 pub(in crate::queue) type BodyDigest = [u8; 16];
@@ -68,7 +72,7 @@ pub(in crate::queue) fn within_window(row: Bytes, now_ms: u64, settings: &Duplic
 
 /// Whether a new generation begins, after one that began then.
 pub(in crate::queue) fn is_over(generation: Generation, now_ms: u64, settings: &DuplicateSettings) -> bool {
-    u128::from(now_ms.saturating_sub(generation)) > settings.window.as_millis()
+    u128::from(now_ms.saturating_sub(generation)) > settings.window.max(GENERATION_MIN).as_millis()
 }
 
 #[cfg(test)]
@@ -97,6 +101,8 @@ mod tests {
         let at = |now_ms| within_window(row(1_000, None), now_ms, &settings).is_some();
         assert_eq!([0, 1_000, 11_000, 11_001].map(at), [true, true, true, false]);
         assert!(within_window(Bytes::from_static(b"\xff"), 0, &settings).is_none(), "damaged");
-        assert_eq!([11_000, 11_001].map(|now_ms| is_over(1_000, now_ms, &settings)), [false, true]);
+        assert_eq!([61_000, 61_001].map(|now_ms| is_over(1_000, now_ms, &settings)), [false, true]);
+        let settings = DuplicateSettings { window: Duration::from_secs(100), ..settings };
+        assert_eq!([101_000, 101_001].map(|now_ms| is_over(1_000, now_ms, &settings)), [false, true]);
     }
 }
