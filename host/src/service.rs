@@ -20,6 +20,7 @@ use entrance::Entrance;
 use sources::Source;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
@@ -102,6 +103,14 @@ impl Service {
             }
         }
         let is_on_disk = plan.queue.durability != Durability::Memory;
+        let has_queue = |data_dir: &PathBuf| data_dir.join(queue::FOLDER).join("FORMAT").exists();
+        if !is_on_disk && plan.data_dir.as_ref().is_some_and(has_queue) {
+            let code = "queue_unused";
+            tracing::warn!(
+                code,
+                "there is a queue on disk, and with `durability: memory` nothing is delivered from it"
+            );
+        }
         let (queue, socket, mut entrances, routes) = match plan.data_dir.filter(|_| is_on_disk) {
             Some(data_dir) => {
                 let folder = data_dir.join(queue::FOLDER);

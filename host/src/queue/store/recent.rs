@@ -28,6 +28,9 @@ struct State {
 /// A fingerprint, and what is remembered under it.
 pub(super) type Pair = (Bytes, Bytes);
 
+/// A key of a table and what stands under it.
+pub(super) type Row = (Box<[u8]>, Box<[u8]>);
+
 impl Recent {
     /// Those of this row, which was found when the tables were opened; rows come in their order.
     pub(super) fn load(&self, transaction: u64, row: &[u8]) {
@@ -68,7 +71,7 @@ impl Recent {
     }
 
     /// All of them in their order, and the transactions whose rows hold them.
-    pub(super) fn sorted(&self) -> (Vec<(Box<[u8]>, Box<[u8]>)>, Range<u64>) {
+    pub(super) fn sorted(&self) -> (Vec<Row>, Range<u64>) {
         let state = self.state();
         let mut sorted: Vec<_> = state.rows.iter().map(|(key, row)| (key.clone(), row.clone())).collect();
         sorted.sort_unstable();

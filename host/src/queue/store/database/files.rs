@@ -122,7 +122,9 @@ impl Database {
         let begun = Instant::now();
         loop {
             let tables = [&self.state, &self.letters, &self.letter_bodies];
-            for table in tables.into_iter().chain(self.seen.values()).chain(self.segments.values()) {
+            for table in
+                tables.into_iter().chain([&self.recent_rows]).chain(self.seen.values()).chain(self.segments.values())
+            {
                 table.rotate_memtable().map_err(StoreError::Write)?;
             }
             let remaining = remaining();
