@@ -141,7 +141,9 @@ impl EmbeddedQueue {
             .into_iter()
             .map(|(follower, mapper)| EmbeddedConsumer::new(Arc::clone(&shared), follower, mapper))
             .collect();
-        let numbers = Numbers::new(surroundings.metrics, &store);
+        let mut numbers = Numbers::new(surroundings.metrics, &store);
+        // Whoever asks for them first is not told that nothing waits.
+        numbers.publish(&store);
         let health = surroundings.health;
         let keeper = Keeper::new(store, Arc::clone(&shared), numbers, health.clone());
         let keeping = Arc::clone(&shared);
