@@ -107,7 +107,8 @@ pub(super) struct Tally {
     pub(super) damaged: u64,
 }
 
-/// How large a segment grows. What is dropped for want of room is dropped by segments, so a small queue has small ones.
+/// How large a segment grows: never to as many files as would have the library slow writers down, which is 20. What is
+/// dropped for want of room is dropped by segments, so a small queue has small ones.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     /// While every consumer keeps up.
@@ -119,7 +120,7 @@ struct Limits {
 impl Limits {
     fn of(settings: &Settings) -> Self {
         const MIB: u64 = 1024 * 1024;
-        let segment_bytes_max = (settings.bytes_max / 16).min(256 * MIB);
+        let segment_bytes_max = (settings.bytes_max / 16).min(128 * MIB);
         Limits { segment_bytes: segment_bytes_max.min(12 * MIB), segment_bytes_max }
     }
 }
