@@ -11,7 +11,7 @@ use super::seen::Generation;
 use crate::queue::StoreError;
 use bytes::Bytes;
 use fjall::compaction::Fifo;
-use fjall::config::{BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry};
+use fjall::config::{BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, PinningPolicy};
 use fjall::{AbstractTree as _, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -340,7 +340,10 @@ fn records() -> KeyspaceCreateOptions {
 
 /// Asked for keys of which nearly none is there.
 fn fingerprints() -> KeyspaceCreateOptions {
+    // What tells that a key is not there stays in memory: reading it anew for each key costs far more than the answer.
     small(FilterPolicy::all(FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0))))
+        .filter_block_pinning_policy(PinningPolicy::all(true))
+        .index_block_pinning_policy(PinningPolicy::all(true))
 }
 
 fn small(filter: FilterPolicy) -> KeyspaceCreateOptions {
