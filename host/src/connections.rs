@@ -10,16 +10,21 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
+
+/// How many connections the system may have open that are not yet accepted; it has an upper limit of its own. Of a burst
+/// that is larger some wait seconds until their packets are sent anew.
+const BACKLOG: u32 = 4096;
 
 /// What connections are held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +60,18 @@ impl Listen for TcpListener {
         }
         Ok(stream)
     }
+}
+
+/// Takes an address to accept connections at.
+///
+/// # Errors
+/// When it is in use, not this machine's, or not this user's to take.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // So that it can be taken again while connections of the last process linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Answers requests. Clones answer alike.
@@ -226,5 +243,21 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.touch();
         self.0.requests_in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The library's own measure of 128 would have the others try again after a second or more.
+    #[tokio::test]
+    async fn a_burst_of_connections_waits_for_nothing() {
+        const BURST: usize = 600;
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_secs(30));
+        let connections: Vec<_> = (0..BURST).map(|_| connect().expect("nobody has accepted any")).collect();
+        assert_eq!(connections.len(), BURST);
     }
 }

@@ -14,7 +14,7 @@ use crate::queue::{
 };
 use crate::telemetry::{Health, Metrics, Reporter, metric};
 use crate::transform::{Plugin, WorkerThreads, Workers};
-use crate::{admin, export};
+use crate::{admin, connections, export};
 use anyhow::Context as _;
 use entrance::Entrance;
 use sources::Source;
@@ -155,7 +155,7 @@ impl Service {
         }
         entrances.clear();
         let admin = match plan.admin {
-            Some(address) => Some(listen(address, "admin.address or --admin-address").await?),
+            Some(address) => Some(listen(address, "admin.address or --admin-address")?),
             None => None,
         };
         let graceful_shutdown_limit = plan.graceful_shutdown_limit;
@@ -323,9 +323,8 @@ fn raised(flag: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'stat
     }
 }
 
-async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
+fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    connections::listen(address)
         .with_context(|| format!("failed to listen on {address}; another address can be given with {option}"))
 }
 

@@ -13,6 +13,8 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
+const SENDERS: usize = 3;
+
 /// No write succeeds any more while senders push: they are told to come again, and health says why. When writes succeed
 /// again, so do pushes, and everything that was acknowledged is delivered, now and by the next process.
 #[test]
@@ -22,7 +24,7 @@ fn a_disk_that_takes_nothing_for_a_while_costs_nothing() {
     let mut service = durable(&backend, folder.path()).on_a_disk_that_may_fail().start();
     let mut acknowledged = BTreeSet::new();
     for turn in 0..3 {
-        let load = Load::start(service.address(), 3, &format!("turn {turn}"));
+        let load = Load::start(service.address(), SENDERS, &format!("turn {turn}"));
         wait_until("pushes that are taken", || load.acknowledged() >= 30);
         service.let_write(false);
         wait_until("a push that is not taken", || is_refused(&push(&service, "refused")));
@@ -30,7 +32,9 @@ fn a_disk_that_takes_nothing_for_a_while_costs_nothing() {
         assert_eq!((readiness.status, reason(&readiness).as_deref()), (503, Some("the queue's disk does not work")));
         let before = load.acknowledged();
         thread::sleep(Duration::from_millis(300));
-        assert_eq!(load.acknowledged(), before, "nothing is acknowledged that cannot be written");
+        // Each sender may have had its answer on the way.
+        let more = load.acknowledged() - before;
+        assert!(more <= SENDERS, "nothing is acknowledged that cannot be written: {more}");
         service.let_write(true);
         wait_until("further pushes", || load.acknowledged() >= before + 30);
         assert_eq!(service.ask("/readyz/queue/queue").status, 200);

@@ -105,7 +105,13 @@ fn nothing_survives_a_batch() {
 #[test]
 fn a_service_outlives_its_guests() {
     let Some(backend) = Decoder::start() else { return };
-    let service = Service::new().plugin(guests::OBEDIENT).export_to(backend.endpoint(Protocol::Grpc)).start();
+    // However slow the machine is, each has its answer and not the advice to come again.
+    let config =
+        "sources: { tccc: { type: http_server, address: '127.0.0.1:0', limits: { answer_timeout_secs: 3600 } } }
+sinks: { backend: { type: opentelemetry } }
+";
+    let service =
+        Service::new().config(config).plugin(guests::OBEDIENT).export_to(backend.endpoint(Protocol::Grpc)).start();
     for command in ["trap", "loop", "allocate", "too-many-spans", "wrong-count"] {
         let reply = service.push(records::command("guilty", command));
         assert_eq!(reply.status, 422, "{command}: {}", reply.body);

@@ -43,14 +43,14 @@ impl Source {
         let option = |option: &str| format!("sources.{}.{option}", source.name);
         let kind = match source.plan {
             SourcePlan::HttpServer { address, settings, connections } => {
-                let listener = listen(address, &format!("{} or --address", option("address"))).await?;
+                let listener = listen(address, &format!("{} or --address", option("address")))?;
                 Kind::HttpServer { listener, settings, connections }
             }
             SourcePlan::Opentelemetry { grpc, http, settings, connections } => {
                 let mut listeners = Vec::new();
                 for (address, key) in [(grpc, "grpc.address"), (http, "http.address")] {
                     if let Some(address) = address {
-                        listeners.push(listen(address, &option(key)).await?);
+                        listeners.push(listen(address, &option(key))?);
                     }
                 }
                 Kind::Opentelemetry { listeners, settings, connections }
