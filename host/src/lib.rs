@@ -4,10 +4,11 @@
 //!   pushes, OTLP logs,                                       OTLP gRPC / HTTP,
 //!       files, stdin                                          files, console
 //! sender ──────────▶ intake ──▶ queue ──▶ delivery ──────────────▶ export ──────▶ backend
-//!    ◀── answer ────────┘         ▲          │   ▲
-//!                                 │   records│   │spans
-//!                       settled ──┘          ▼   │
-//!                                          transform (component)
+//!    ◀── answer ────────┘       ▲  │         │   ▲
+//!        once it is synced      │  │  records│   │spans
+//!                     settled ──┘  ▼         ▼   │
+//!                        dead letters,     transform (component)
+//!                             history
 //! ```
 //!
 //! Records go one way. Each source of the `intake` appends them to the `queue` and waits until they are stored. For

@@ -1,9 +1,9 @@
 //! Where a record waits between a source and the sinks.
 //!
 //! The queue is shaped by outcomes: `append` takes a record in, each consumer takes batches out, and every record taken
-//! out is answered exactly once: acknowledged, to be retried after a while, or rejected for good. This first form lives
-//! in memory and acknowledges on delivery: whoever appended a record holds a [`Receipt`] and learns from it what became
-//! of the record, so nothing is promised to a sender that a crash could break.
+//! out is answered exactly once: acknowledged, to be retried after a while, or rejected for good. Whoever appended a
+//! record holds a [`Receipt`]. In the [`MemoryQueue`] it tells what became of the record, in the [`EmbeddedQueue`] that
+//! the record is on disk: either way nothing is promised to a sender that a crash could break.
 //!
 //! A consumer is whoever takes records out. The queue does not know what consumers do with them, nor how they are
 //! called.
@@ -19,7 +19,7 @@ mod settings;
 mod store;
 
 use crate::record::{Record, Rejection};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use embedded::{
     EmbeddedConsumer, EmbeddedDelivery, EmbeddedEntrance, EmbeddedQueue, Joining, QueueControl, Surroundings,
@@ -102,6 +102,12 @@ pub trait Deliver: Send + Sized + 'static {
 
     /// Says what became of it.
     fn settle(self, settlement: Settlement);
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ mod tail;
 use super::receipt::{Receipt, receipt};
 use super::room::Room;
 use super::store::{Arrival, BodyDigest, Fullness, Reader, Store, digest};
-use super::{ConsumerSettings, OpenError, Refused, Settings, StoreError};
+use super::{ConsumerSettings, OpenError, Refused, Settings, StoreError, now_ms};
 use crate::record::{Record, Rejection};
 use crate::telemetry::{Metrics, Reporter};
 use inbox::Inbox;
@@ -33,7 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tail::Tail;
 use tokio::sync::watch;
 
@@ -174,8 +174,8 @@ impl EmbeddedQueue {
         self.shared.closing.send_replace(true);
     }
 
-    /// Has everything on disk, and gives the folder free. How many records stay for each consumer. To be called when
-    /// nobody appends and consumes any more; what is still under way is taken again after the next start. It blocks.
+    /// Has everything on disk, and gives the folder free. To be called when nobody appends and consumes any more; what is
+    /// still under way is taken again after the next start. It blocks.
     pub fn close(self) {
         self.shared.inbox.close();
         // It has told how it ended.
@@ -256,10 +256,4 @@ impl Shared {
     fn set_gate(&self, gate: Gate) {
         self.gate.store(gate.encode(), Ordering::Release);
     }
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }

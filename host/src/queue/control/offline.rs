@@ -2,9 +2,9 @@
 
 use super::{ControlError, Request, Response, answer};
 use crate::queue::store::{Pace, Store};
-use crate::queue::{DeadLetterSettings, DuplicateSettings, OpenError, Settings, StoreError};
+use crate::queue::{DeadLetterSettings, DuplicateSettings, OpenError, Settings, StoreError, now_ms};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A queue that this process has open, and nobody appends to. It is closed when it is dropped.
 pub struct Offline {
@@ -69,9 +69,4 @@ impl Drop for Offline {
             tracing::warn!(%error, "the queue was not closed; it is opened as after a crash");
         }
     }
-}
-
-fn now_ms() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }

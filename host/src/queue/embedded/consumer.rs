@@ -2,7 +2,7 @@
 
 use super::Shared;
 use crate::queue::store::{Entry, Fate, Lane, LaneNumber, SharedFollower, Stretch, TraceIdentity, Verdict, locked};
-use crate::queue::{Consume, Deliver, SameTrace, Settlement, StoreError};
+use crate::queue::{Consume, Deliver, SameTrace, Settlement, StoreError, now_ms};
 use crate::record::Record;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -271,7 +271,7 @@ impl Deliver for EmbeddedDelivery {
             state.parked += 1;
             return None;
         }
-        let known = seat.queue.reader.delivered(seat.number, &identity, super::now_ms());
+        let known = seat.queue.reader.delivered(seat.number, &identity, now_ms());
         let duplicates = *seat.queue.reader.duplicates();
         let is_same = |digest: &[u8]| *digest == taken.entry.digest;
         let verdict = match known {

@@ -1,7 +1,8 @@
 //! What an operator asks is answered by the thread that owns the store.
 
-use super::{EmbeddedQueue, Shared, now_ms};
+use super::{EmbeddedQueue, Shared};
 use crate::queue::control::{Control, ControlError, Request, Response, answer};
+use crate::queue::now_ms;
 use crate::queue::store::Pace;
 use std::sync::Arc;
 use tokio::sync::oneshot;

@@ -6,10 +6,10 @@
 use super::consumer::Settled;
 use super::inbox::Waiting;
 use super::numbers::Numbers;
-use super::{Gate, RETRY_AFTER, Shared, now_ms};
+use super::{Gate, RETRY_AFTER, Shared};
 use crate::queue::receipt::Settler;
 use crate::queue::store::{Arrival, Fullness, Recovered, Store};
-use crate::queue::{Durability, Refused, Settlement, StoreError};
+use crate::queue::{Durability, Refused, Settlement, StoreError, now_ms};
 use crate::record::Rejection;
 use crate::telemetry::Reporter;
 use std::sync::Arc;
@@ -142,9 +142,10 @@ impl Keeper {
                 self.note(flushed);
             }
             Err(error) => {
+                // Whoever is told to come again finds the reason.
+                self.note(Err(error));
                 answer(settlers, &Settlement::RetryAfter(RETRY_AFTER));
                 answer(settlers_of(refusals), &Settlement::RetryAfter(RETRY_AFTER));
-                self.note(Err(error));
             }
         }
         errands.into_iter().for_each(|errand| errand(&mut self.store));

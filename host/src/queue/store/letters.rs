@@ -127,12 +127,13 @@ impl Store {
 
     /// Adds a refusal to the letter of this record, which is made if there is none.
     fn bury(&mut self, entry: &Entry, refusal: RefusalRow) -> Result<(), StoreError> {
-        let is_new = self.current(Table::Letters, &id_key(entry.id))?.is_none();
-        let known = match self.open_letter(entry.id) {
+        let row = match self.current(Table::Letters, &id_key(entry.id)) {
             // What cannot be read must not keep the record from being kept.
             Err(error) if is_damage(&error) => None,
-            known => known?,
+            row => row?,
         };
+        let known = row.as_ref().and_then(|row| self.seal().open(LETTERS, entry.id, row).ok());
+        let is_new = row.is_none();
         let mut letter = known.unwrap_or_else(|| LetterRow {
             received_ms: entry.received_ms,
             source: entry.source.to_string(),
