@@ -10,7 +10,7 @@ use super::recent::{self, RECENT_MAX, Recent};
 use super::seen::Generation;
 use crate::queue::StoreError;
 use bytes::Bytes;
-use fjall::compaction::Fifo;
+use fjall::compaction::{Fifo, Leveled};
 use fjall::config::{BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, PinningPolicy};
 use fjall::{AbstractTree as _, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::collections::BTreeMap;
@@ -55,6 +55,8 @@ const MIB: u64 = 1024 * 1024;
 const RECORDS_MEMORY: u64 = 14 * MIB;
 const OTHER_MEMORY: u64 = 4 * MIB;
 const CACHE: u64 = 8 * MIB;
+/// While a file of fingerprints is made, a hash of each is in memory.
+const FINGERPRINT_FILE: u64 = 16 * MIB;
 const JOURNALS: u64 = 128 * MIB;
 /// With more than one, the library's first passes work around in circles while the others are busy.
 const WORKERS: usize = 1;
@@ -344,6 +346,7 @@ fn fingerprints() -> KeyspaceCreateOptions {
     small(FilterPolicy::all(FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0))))
         .filter_block_pinning_policy(PinningPolicy::all(true))
         .index_block_pinning_policy(PinningPolicy::all(true))
+        .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(FINGERPRINT_FILE)))
 }
 
 fn small(filter: FilterPolicy) -> KeyspaceCreateOptions {
