@@ -39,8 +39,9 @@ lint: wasm-target ## Check formatting, lints and documentation
 	cargo clippy --manifest-path tests/guests/Cargo.toml --target-dir target/guests -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
 
-bench: wasm-target ## Measure the mapping, natively and as a component
-	cargo bench --bench mapping
+bench: setup ## Measure the mapping, natively and as a component, and the exporter against others
+	cargo build --release --workspace --example yardstick
+	cargo bench --workspace --bench costs
 
 bench-stores: ## Compare embedded stores for a durable queue; as root, it fills a small disk too
 	cargo run --release --manifest-path tests/stores/Cargo.toml

@@ -160,6 +160,11 @@ impl Exporter {
         Prepared::new(Pieces::new(traces, &self.encoding), self.request_bytes_max)
     }
 
+    /// The request that is sent next, if there is one.
+    pub fn next_request(&self, prepared: &mut Prepared) -> Option<Bytes> {
+        prepared.request(&self.encoding)
+    }
+
     /// Sends what is not settled yet, and tells what became of it: an outcome for each trace that was unsettled before,
     /// with its position among those that were given to [`Exporter::prepare`]. Those that are to be retried stay
     /// inside, for the next call. If the future is dropped, the traces without an outcome stay inside too.
@@ -167,7 +172,7 @@ impl Exporter {
     /// Once the backend does not answer, or asks for patience, nothing more is sent: what is left is to be retried too.
     pub async fn send(&self, prepared: &mut Prepared) -> Vec<(usize, Outcome)> {
         let mut outcomes = Vec::new();
-        while let Some(request) = prepared.request(&self.encoding) {
+        while let Some(request) = self.next_request(prepared) {
             let outcome = match self.sink.send(request).await {
                 Answer::Accepted => Outcome::Accepted,
                 Answer::PartiallyAccepted { rejected_spans, .. } => {

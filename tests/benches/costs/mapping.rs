@@ -1,30 +1,22 @@
 //! What the mapping costs: natively, as a component, and against plainer ways to read the same bytes.
 //!
-//! Each figure is the median of many rounds; in a round every contestant runs once, so that a busy machine slows them
-//! all, and a ratio is the median of the rounds' own ratios. Read the ratios. Allocations are those of the host's
-//! process: what a guest allocates in its own memory is not among them.
+//! Allocations are those of the host's process: what a guest allocates in its own memory is not among them.
 
-#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark fails on the spot, and prints")]
-
-mod allocations;
-mod plain_reader;
-
-use allocations::allocations_of;
+use crate::allocations::allocations_of;
+use crate::plain_reader;
+use crate::race::{ROUNDS, race};
+use crate::records::records;
 use callspan::record::Record;
 use callspan::transform::{Cache, Engine, Loader, Outcome, Plugin, Settings, Source};
 use callspan_tccc::{Mapping, bindings};
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 const BATCHES: [usize; 3] = [1, 64, 512];
 const PARTICIPANTS: [usize; 3] = [1, 3, 10];
 /// Counts of participants between which the cost of one must not change.
 const LINEAR: [usize; 3] = [10, 100, 256];
-/// How long one contestant runs in one round, about.
-const TURN: Duration = Duration::from_millis(10);
-const ROUNDS: usize = 41;
 
-fn main() {
+pub(crate) fn measure() {
     let mapping = Mapping::default();
     let loader = Loader::new(Engine::new().expect("an engine starts"), Cache::none());
     let plugin = loader.load(&Source::Builtin, Settings::default()).expect("the built-in plugin loads");
@@ -111,81 +103,4 @@ fn transform_all(plugin: &Plugin, records: &[Record]) -> Vec<Outcome> {
     let outcomes = plugin.transform(records);
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Trace(_))));
     outcomes
-}
-
-/// What a contestant took.
-#[derive(Clone, Copy)]
-struct Taken {
-    micros: f64,
-    /// To the first contestant.
-    ratio: f64,
-}
-
-/// Runs the contestants in turn.
-fn race<const N: usize>(contestants: [&dyn Fn(); N]) -> [Taken; N] {
-    let repetitions = contestants.map(|contestant| {
-        contestant();
-        let begin = Instant::now();
-        contestant();
-        u32::try_from(TURN.as_nanos() / begin.elapsed().as_nanos().max(1)).unwrap_or(u32::MAX).clamp(1, 10_000)
-    });
-    let round = || {
-        let mut times = [0.0; N];
-        for ((time, contestant), repetitions) in times.iter_mut().zip(contestants).zip(repetitions) {
-            let begin = Instant::now();
-            (0..repetitions).for_each(|_| contestant());
-            *time = begin.elapsed().as_secs_f64() * 1e6 / f64::from(repetitions);
-        }
-        times
-    };
-    let rounds: Vec<[f64; N]> = (0..ROUNDS).map(|_| round()).collect();
-    let column = |index: usize| rounds.iter().filter_map(move |times| times.get(index).copied());
-    std::array::from_fn(|index| Taken {
-        micros: median(column(index)),
-        ratio: median(column(index).zip(column(0)).map(|(own, first)| own / first)),
-    })
-}
-
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut figures: Vec<f64> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
-}
-
-/// Distinct records of one shape: an answered inbound call with keys, a queue, a survey and that many participants.
-fn records(count: usize, participants: usize) -> Vec<Record> {
-    (0..count)
-        .map(|number| Record { body: record(number, participants).into_bytes().into(), metadata: Vec::new() })
-        .collect()
-}
-
-fn record(number: usize, participants: usize) -> String {
-    let start = 1_767_225_600 + number;
-    let served: Vec<String> = (0..participants)
-        .map(|place| participant(place, start + 60 + 100 * place, place + 1 == participants))
-        .collect();
-    format!(
-        r#"{{"SdkAppId": 1400000001, "SessionId": "0b7e6f1e-0000-4000-8000-{number:012}", "Caller": "00861380000{number:04}", "Callee": "0086400000000", "Direction": 0, "CallType": 2, "Duration": {duration}, "SeatUser": {{"Mail": "seat{participants:03}@example.com", "Name": "Robin Example", "Nick": "Rob", "Phone": "", "UserId": "seat{participants:03}@example.com", "StaffNumber": "8{participants:03}", "SkillGroupNameList": ["Sales", "Billing"]}}, "CallerLocation": "", "IVRDuration": 22, "RingTimestamp": {ring}, "AcceptTimestamp": {accept}, "EndedTimestamp": {end}, "StartTimestamp": {start}, "IVRKeyPressed": ["1", "2", "3"], "IVRKeyPressedEx": [{{"Key": "1", "Label": "sales"}}, {{"Key": "2", "Label": "orders"}}, {{"Key": "3", "Label": "a person"}}], "HungUpSide": "user", "ServeParticipants": [{served}], "EndStatusString": "ok", "QueuedTimestamp": {queued}, "PostIVRKeyPressed": [{{"Key": "1", "Label": "very satisfied"}}], "QueuedSkillGroupName": "Sales", "QueuedSkillGroupId": 2734, "RecordId": "dbe87035-0000-4000-8000-{number:012}", "UserRemark": "*******7605", "Uui": "abc", "TelLocation": {{"TelNumber": "00861380000{number:04}", "Country": "China", "Province": "Guizhou", "City": "Anshun", "Operator": "mobile"}}}}"#,
-        duration = 100 * participants - 5,
-        ring = start + 60,
-        accept = start + 65,
-        end = start + 60 + 100 * participants,
-        queued = start + 22,
-        served = served.join(", "),
-    )
-}
-
-fn participant(place: usize, start: usize, is_last: bool) -> String {
-    let other = |place: usize| format!("seat{place:03}@example.com");
-    let from = place.checked_sub(1).map(other).unwrap_or_default();
-    let to = if is_last { String::new() } else { other(place + 1) };
-    let group = if place.is_multiple_of(2) { "Sales" } else { "Billing" };
-    format!(
-        r#"{{"Mail": "{mail}", "Phone": "", "RingTimestamp": {start}, "AcceptTimestamp": {accept}, "EndedTimestamp": {end}, "RecordId": "f65472d9-0000-4000-8000-{place:012}", "Type": "staffSeat", "TransferFrom": "{from}", "TransferFromType": "{kind}", "TransferTo": "{to}", "TransferToType": "", "SkillGroupId": {id}, "EndStatusString": "ok", "Sequence": {place}, "StartTimestamp": {start}, "SkillGroupName": "{group}", "SkillGroupPriority": 0}}"#,
-        mail = other(place),
-        accept = start + 5,
-        end = start + 100,
-        kind = if from.is_empty() { "" } else { "staffSeat" },
-        id = 2734 + place % 2,
-    )
 }
