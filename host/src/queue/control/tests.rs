@@ -1,3 +1,5 @@
+mod offline;
+
 use super::*;
 use crate::queue::store::{Arrival, Pace, SharedFollower, Store, Verdict, digest, locked};
 use crate::queue::{ConsumerSettings, Key, Settings};

@@ -199,6 +199,24 @@ mod tests {
         assert!(Folder::open(&path).is_ok());
     }
 
+    /// Whoever may not use the folder is told as whom the command is to be run.
+    #[test]
+    fn a_folder_of_another_user_is_refused_with_what_to_do() {
+        let (outer, path) = folder();
+        drop(Folder::open(&path).expect("a new one"));
+        // Root alone can give a folder away; everybody else finds one that is root's.
+        let (path, user) = if geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(65_534), None).expect("we are root");
+            (path, 65_534)
+        } else {
+            (PathBuf::from("/"), 0)
+        };
+        let error = error(&path);
+        assert!(error.contains(&format!("belongs to user {user}")), "{error}");
+        assert!(error.contains(&format!("sudo -u '#{user}' callspan")), "{error}");
+        drop(outer);
+    }
+
     #[test]
     fn a_newer_format_is_refused_and_none_too() {
         let (_outer, path) = folder();

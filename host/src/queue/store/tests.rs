@@ -1,3 +1,7 @@
+mod opening;
+mod room;
+mod unreadable;
+
 use super::*;
 use crate::queue::{DuplicateSettings, WhenFull};
 use crate::record::{Record, Rejection};
