@@ -18,6 +18,8 @@ mod inbox;
 mod keeper;
 mod numbers;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 use super::receipt::{Receipt, receipt};
 use super::room::Room;
@@ -157,6 +159,8 @@ impl EmbeddedQueue {
                     code = "queue_panicked",
                     "the queue's thread has panicked; what was acknowledged is on disk"
                 );
+                // Dropped, what came meanwhile is answered.
+                drop(keeping.inbox.take(Duration::ZERO, Duration::ZERO));
             }
         });
         let thread = thread.map_err(OpenError::io("start the thread of", folder))?;
