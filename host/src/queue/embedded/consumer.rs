@@ -1,5 +1,8 @@
 //! One consumer of a queue on disk: takes records in the order in which they came, and answers for each.
 
+#[cfg(test)]
+mod tests;
+
 use super::Shared;
 use crate::queue::store::{Entry, Fate, Lane, LaneNumber, SharedFollower, Stretch, TraceIdentity, Verdict, locked};
 use crate::queue::{Consume, Deliver, SameTrace, Settlement, StoreError, now_ms};

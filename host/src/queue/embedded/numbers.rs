@@ -118,3 +118,38 @@ impl OfConsumer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::store::{Arrival, digest};
+    use crate::queue::{ConsumerSettings, Settings};
+    use crate::record::Record;
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    fn arrival() -> Arrival {
+        let record = Record { body: "a".into(), metadata: Vec::new() };
+        let digest = digest(&record.body);
+        Arrival { source: "source".into(), record, digest, push_id: None, only: Vec::new(), is_replay: false }
+    }
+
+    /// Nobody is alarmed for ever by a backlog that was given up.
+    #[test]
+    fn nothing_waits_for_a_consumer_that_was_forgotten() {
+        let outer = tempfile::tempdir().expect("a folder");
+        let folder = outer.path().join("queue");
+        let (mut store, _) = Store::open(&folder, Settings::default(), NOW).expect("a new store");
+        let sources = vec!["source".to_owned()];
+        store.join("calls/sink", sources, ConsumerSettings::default(), "mapping").expect("it is known now");
+        store.admit(&[arrival()], NOW, true).expect("the disk works");
+        let metrics = Metrics::new().expect("metrics");
+        let mut numbers = Numbers::new(&metrics, &store);
+        let shown = |numbers: &Numbers| numbers.consumers.get("calls/sink").map(|it| it.waiting.value());
+        numbers.publish(&store);
+        assert_eq!(shown(&numbers), Some(1));
+        store.forget("calls/sink");
+        numbers.publish(&store);
+        assert_eq!(shown(&numbers), Some(0));
+    }
+}
