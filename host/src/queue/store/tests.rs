@@ -1,3 +1,4 @@
+mod consumers;
 mod opening;
 mod room;
 mod unreadable;
