@@ -2,6 +2,7 @@
 //! once, and a repetition is answered like the first.
 
 use callspan_tests::{Builder, Cue, Decoder, Protocol, Request, Service, records};
+use std::fs;
 use std::sync::Barrier;
 use std::thread;
 use tempfile::TempDir;
@@ -91,6 +92,26 @@ fn the_latest_record_of_a_session_is_delivered_where_that_is_wanted() {
     service.wait_for_metric(SETTLED, &["outcome=\"duplicate\""], 1.0);
     let ends: Vec<_> = fixture.backend.exports().into_iter().map(|export| export.spans[0].end_unix_nano).collect();
     assert_eq!((ends.len(), ends[0] < ends[1]), (2, true), "{ends:?}");
+}
+
+/// The second version of a session waits for what becomes of the first. A source that comes to its end meanwhile ends the
+/// service only when both are delivered.
+#[test]
+fn a_source_that_ends_leaves_no_version_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = folder.path().join("lines.jsonl");
+    let config = format!(
+        "sources: {{ input: {{ type: stdin }} }}
+sinks: {{ lines: {{ type: file, path: '{}' }} }}
+queue: {{ dedupe: {{ same_session: latest }} }}
+",
+        lines.display()
+    );
+    let mut service = Service::new().config(&config).durable().start();
+    service.write(format!("{}\n{}\n", records::call("one"), longer("one")));
+    service.close_input();
+    assert_eq!(service.wait().code(), Some(0), "{}", service.log());
+    assert_eq!(fs::read_to_string(&lines).expect("it was written to").lines().count(), 2);
 }
 
 /// What the backend refused for good was not delivered: the same record that comes again is no duplicate of it.

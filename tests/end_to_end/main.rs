@@ -8,6 +8,7 @@ mod admin;
 mod answers;
 mod arrival;
 mod backlog;
+mod changed_configuration;
 mod commands;
 mod configuration;
 mod contacts;

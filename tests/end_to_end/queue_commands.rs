@@ -1,6 +1,6 @@
-//! Commands that look into a queue, where there is none to look into.
+//! Commands that look into a queue, where there is none to look into, and where something of it is missing.
 
-use callspan_tests::{Callspan, Finished};
+use callspan_tests::{Callspan, Finished, Outbox, records};
 use std::fs;
 use std::path::Path;
 
@@ -44,4 +44,25 @@ fn wrong_usage_and_a_wrong_configuration_have_their_codes() {
     assert_eq!(asked("queue: { durability: sometimes }\n"), Some(78));
     // A shell lacks the variables of a service.
     assert_eq!(asked("sinks:\n  a: { type: opentelemetry, inputs: [calls], endpoint: \"${NOT_SET}\" }\n"), Some(1));
+}
+
+/// What is missing in a queue is told by whoever opens it first, be it a command. The next one has nothing to tell.
+#[test]
+fn what_is_missing_is_told_by_the_command_that_finds_it() {
+    let outbox = Outbox::new();
+    let service = outbox.service().start();
+    assert_eq!(service.push(records::call("one")).status, 200);
+    service.kill();
+    // The file that says that records up to this one had been synced.
+    let synced_to: u64 = 100;
+    let witness = [synced_to.to_be_bytes(), (!synced_to).to_be_bytes()].concat();
+    fs::write(outbox.data_dir().join("queue/WATERMARK"), witness).expect("it is ours");
+
+    let first = ask(&outbox.data_dir(), ["queue", "status"]);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    for told in ["callspan: records that had been stored cannot be found any more: 98", "was set aside: "] {
+        assert!(first.stderr.contains(told), "no `{told}` in {}", first.stderr);
+    }
+    let second = ask(&outbox.data_dir(), ["queue", "status"]);
+    assert_eq!((second.code, second.stderr.as_str()), (Some(0), ""));
 }
