@@ -193,6 +193,20 @@ impl Exporter {
         outcomes
     }
 
+    /// Sends a request without a single trace, to hear whether there is a backend that would take one. To be called
+    /// within a tokio runtime.
+    pub async fn probe(&self) -> Outcome {
+        let request = Pieces::new(Vec::new(), &self.encoding).request(0..0, &self.encoding);
+        // In protocol buffers nothing is written as nothing, and servers stumble over a body that is not there: this is
+        // one `ResourceSpans` without anything in it.
+        let request = if request.is_empty() { Bytes::from_static(b"\x0a\x00") } else { request };
+        match self.sink.send(request).await {
+            Answer::Accepted | Answer::PartiallyAccepted { .. } => Outcome::Accepted,
+            Answer::Retry { after, reason } => Outcome::Retry { after, reason },
+            Answer::Refused { reason } | Answer::TooLarge { reason } => Outcome::Refused { reason },
+        }
+    }
+
     /// The backend's own words are not logged: they may quote a span.
     fn count_rejected(&self, rejected_spans: u64) {
         self.rejected_spans.add(rejected_spans);
