@@ -32,7 +32,7 @@ pub use room::{Capacity, Room};
 pub use settings::{
     ConsumerSettings, DeadLetterSettings, DuplicateSettings, Durability, SameTrace, Settings, StartFrom, WhenFull,
 };
-pub use store::TraceIdentity;
+pub use store::{Examined, TraceIdentity, examine};
 
 /// The folder of a queue, within the folder for what is remembered.
 pub const FOLDER: &str = "queue";

@@ -57,6 +57,7 @@ use admit::Taken;
 pub(super) use entry::Entry;
 pub(super) use erase::Pace;
 pub use erase::{Erased, Place};
+pub use folder::{Examined, examine};
 pub(super) use follower::{Fate, Follower, LaneNumber};
 pub(super) use lane::Lane;
 pub(super) use letters::Verdict;

@@ -19,6 +19,9 @@ use std::path::{Path, PathBuf};
 /// The format that this version writes, and the latest it reads.
 pub(in crate::queue) const FORMAT: u32 = 1;
 
+const LOCK_FILE: &str = "LOCK";
+const FORMAT_FILE: &str = "FORMAT";
+const STORE: &str = "store";
 const FORMAT_WORDS: &str = "callspan queue ";
 const PRIVATE_FOLDER: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
@@ -55,7 +58,7 @@ impl Folder {
 
     /// Where the tables are.
     pub(in crate::queue) fn store(&self) -> PathBuf {
-        self.path.join("store")
+        self.path.join(STORE)
     }
 
     /// Where damaged files are put.
@@ -64,21 +67,11 @@ impl Folder {
     }
 
     fn check_format(&self) -> Result<(), OpenError> {
-        let file = self.path.join("FORMAT");
-        let text = match read_text(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.store().exists() => {
-                return self.write_format(&file).map_err(OpenError::io("write", &file));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(OpenError::io("read", &file)(error)),
-        };
-        let format = text.trim_end().strip_prefix(FORMAT_WORDS).and_then(|number| number.parse::<u32>().ok());
-        match format {
-            Some(1..=FORMAT) => Ok(()),
-            Some(found) if found > FORMAT => Err(OpenError::Newer { folder: self.path.clone(), found, known: FORMAT }),
-            _ => Err(OpenError::NoFormat { file, folder: self.path.clone() }),
+        if has_format(&self.path)? {
+            return Ok(());
         }
+        let file = self.path.join(FORMAT_FILE);
+        self.write_format(&file).map_err(OpenError::io("write", &file))
     }
 
     /// Either the whole file is there afterwards, or none.
@@ -90,6 +83,66 @@ impl Folder {
         fs::rename(&new, file)?;
         File::open(&self.path)?.sync_all()
     }
+}
+
+/// What somebody finds who looks at a folder and does not take it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Examined {
+    /// It is not there yet.
+    Absent,
+    /// A queue could be opened in it.
+    Free,
+    /// It is used by this process, as far as it says so.
+    InUse {
+        /// Its id.
+        process: Option<u32>,
+    },
+}
+
+/// Looks at the folder of a queue. Nothing in it is changed.
+///
+/// # Errors
+/// When others may look into it, or its format is not known.
+pub fn examine(path: &Path) -> Result<Examined, OpenError> {
+    match check(path) {
+        Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(Examined::Absent),
+        checked => checked?,
+    }
+    has_format(path)?;
+    let lock = path.join(LOCK_FILE);
+    let file = match File::open(&lock) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Examined::Free),
+        Err(error) => return Err(OpenError::io("open", &lock)(error)),
+    };
+    // Given back at once. It is shared, so that two who look are not in each other's way.
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Examined::Free),
+        Err(TryLockError::WouldBlock) => Ok(Examined::InUse { process: holder(&lock) }),
+        Err(TryLockError::Error(error)) => Err(OpenError::io("lock", &lock)(error)),
+    }
+}
+
+/// Whether the folder says its format, which then is a known one; a new folder does not.
+fn has_format(folder: &Path) -> Result<bool, OpenError> {
+    let file = folder.join(FORMAT_FILE);
+    let text = match read_text(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.join(STORE).exists() => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(OpenError::io("read", &file)(error)),
+    };
+    let format = text.trim_end().strip_prefix(FORMAT_WORDS).and_then(|number| number.parse::<u32>().ok());
+    match format {
+        Some(1..=FORMAT) => Ok(true),
+        Some(found) if found > FORMAT => Err(OpenError::Newer { folder: folder.to_owned(), found, known: FORMAT }),
+        _ => Err(OpenError::NoFormat { file, folder: folder.to_owned() }),
+    }
+}
+
+/// The process that has a lock.
+fn holder(lock: &Path) -> Option<u32> {
+    read_text(lock).ok()?.trim_end().parse().ok()
 }
 
 /// A folder for this user alone, with those above it. Its name is on disk afterwards: all that is synced within is lost
@@ -127,14 +180,13 @@ fn check(path: &Path) -> Result<(), OpenError> {
 }
 
 fn lock(folder: &Path) -> Result<File, OpenError> {
-    let path = folder.join("LOCK");
+    let path = folder.join(LOCK_FILE);
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(PRIVATE_FILE).open(&path);
     let mut file = options.map_err(OpenError::io("open", &path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let process = read_text(&path).ok().and_then(|text| text.trim_end().parse::<u32>().ok());
-            let by = process.map_or_else(|| "another process".to_owned(), |process| format!("process {process}"));
+            let by = holder(&path).map_or_else(|| "another process".to_owned(), |process| format!("process {process}"));
             return Err(OpenError::InUse { folder: folder.to_owned(), by });
         }
         Err(TryLockError::Error(error)) => return Err(OpenError::io("lock", &path)(error)),
