@@ -7,6 +7,7 @@ use crate::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use queue::{
     Confirm, DeadLetter, DeadLetterCommand, Erase, Export, Letters, List, Listing, Purge, Queue, QueueAt, QueueCommand,
@@ -78,6 +79,13 @@ pub enum Command {
     /// what would be right. Plugins are loaded and their options checked, as serving would. The exit code is 78 if any
     /// file is wrong.
     Validate(Validate),
+    /// Look for what would keep a service from working, here and now.
+    ///
+    /// With the arguments that `serve` is to get: whether the configuration holds, the clock is plausible, plugins load,
+    /// the folder for what is remembered can be used and has room, addresses are free or held by the service that runs,
+    /// and backends answer, to which an export request without a span is sent. Each finding says what was found and what to
+    /// do. Nothing on disk is changed. The exit code is 1 if there is an error.
+    Doctor(Doctor),
     /// Print the JSON Schema of the configuration.
     ///
     /// Editors complete and check a configuration with it: `callspan schema > callspan.schema.json`, and as the first
@@ -96,6 +104,15 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Serve {
     #[command(flatten)]
+    pub serving: Serving,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// What is served, and how.
+#[derive(Args, Debug)]
+pub struct Serving {
+    #[command(flatten)]
     pub mapping: Mapping,
     /// Listen on this address instead of the configured one; port 0 takes any that is free.
     #[arg(long, value_name = "ADDRESS")]
@@ -112,8 +129,18 @@ pub struct Serve {
     /// End after this many seconds of finishing what was taken in, whatever the configuration says.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub graceful_shutdown_limit_secs: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub struct Doctor {
     #[command(flatten)]
-    pub log: Log,
+    pub serving: Serving,
+    /// Send each backend a trace of one span with the attribute callspan.test, instead of an empty request.
+    #[arg(long)]
+    pub send_test_trace: bool,
+    /// What to write.
+    #[arg(long, value_enum, default_value_t = Listing::Text)]
+    pub format: Listing,
 }
 
 #[derive(Args, Debug)]
@@ -211,6 +238,18 @@ pub enum Format {
     Json,
     /// A drawing for people.
     Waterfall,
+}
+
+impl Serving {
+    /// What these arguments say over a configuration file.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            graceful_shutdown_limit: self.graceful_shutdown_limit_secs.map(Duration::from_secs),
+            data_dir: self.data_dir.clone(),
+            durability: self.durability,
+            ..self.mapping.overrides(self.address)
+        }
+    }
 }
 
 impl Mapping {

@@ -4,6 +4,7 @@ mod access;
 mod completions;
 mod dead_letter;
 mod demo;
+mod doctor;
 mod erase;
 mod inspect;
 mod listing;
@@ -42,6 +43,8 @@ enum Verdict {
     Good,
     /// It ran, and some of the records were refused.
     SomeRefused,
+    /// It ran, and found something that would keep a service from working.
+    Unwell,
     /// It ran, and found configurations that do not hold, which it told.
     Misconfigured,
 }
@@ -56,6 +59,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
         Command::Transform(arguments) => transform::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::TraceId(arguments) => trace_id::run(arguments),
@@ -70,7 +74,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     };
     match result {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
-        Ok(Verdict::SomeRefused) => ExitCode::FAILURE,
+        Ok(Verdict::SomeRefused | Verdict::Unwell) => ExitCode::FAILURE,
         Ok(Verdict::Misconfigured) => ExitCode::from(EXIT_CONFIGURATION),
         Err(Failure::Runtime(error)) => {
             tell(&error);

@@ -16,6 +16,7 @@ mod crashes;
 mod dead_letters;
 mod demo;
 mod disk;
+mod doctor;
 mod documents;
 mod duplicates;
 mod environment;

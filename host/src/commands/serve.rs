@@ -2,29 +2,22 @@
 
 use super::{Failure, Verdict, load_all, loader, read_config, variable};
 use crate::args::Serve;
-use crate::config::Overrides;
 use crate::service::Service;
 use crate::{shutdown, telemetry};
 use anyhow::Context as _;
 use rustix::fs::Mode;
 use rustix::process::umask;
-use std::time::Duration;
 
 /// Standard variables that this version does not act on: somebody who sets one counts on it.
 const UNSUPPORTED_SUFFIXES: [&str; 4] = ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "INSECURE"];
 
 pub(super) fn run(arguments: Serve) -> Result<Verdict, Failure> {
     telemetry::init_logs(arguments.log.log_format);
-    let config = read_config(arguments.mapping.config.as_deref())?;
-    let overrides = Overrides {
-        graceful_shutdown_limit: arguments.graceful_shutdown_limit_secs.map(Duration::from_secs),
-        data_dir: arguments.data_dir,
-        durability: arguments.durability,
-        ..arguments.mapping.overrides(arguments.address)
-    };
+    let Serve { serving, .. } = arguments;
+    let config = read_config(serving.mapping.config.as_deref())?;
     warn_of_unsupported_variables();
-    let mut plan = config.plan(&overrides, &variable)?;
-    plan.admin = arguments.admin_address.or(plan.admin);
+    let mut plan = config.plan(&serving.overrides(), &variable)?;
+    plan.admin = serving.admin_address.or(plan.admin);
     let plugins = load_all(&loader()?, &plan)?;
     // Whatever is written from here on tells of calls, and belongs to this user alone.
     umask(Mode::RWXG | Mode::RWXO);
