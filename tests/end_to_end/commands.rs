@@ -114,8 +114,10 @@ fn every_command_of_the_readme_runs() {
             }
             let Some((before, arguments)) = invocation(&command) else { continue };
             ran += 1;
-            let is_service = ["serve", "demo"].contains(&arguments.split(' ').next().unwrap_or_default());
-            let _usual = is_service.then(UsualAddress::take);
+            let name = arguments.split(' ').next().unwrap_or_default();
+            let is_service = ["serve", "demo"].contains(&name);
+            // One looks whether they are free.
+            let _usual = (is_service || name == "doctor").then(UsualAddress::take);
             if is_service && !before.contains('|') {
                 // In place of the shell, so that the signal reaches it.
                 let service = script(&format!("{exports}{before} exec callspan {arguments}"));

@@ -20,6 +20,7 @@ mod doctor;
 mod documents;
 mod duplicates;
 mod environment;
+mod examples;
 mod files;
 mod inputs;
 mod machine;

@@ -40,6 +40,7 @@ pub mod documents;
 pub mod guests;
 pub mod records;
 pub mod schema;
+pub mod yaml;
 
 pub use command::{Callspan, Finished, Running, mapped};
 pub use decoder::{Cue, Decoder, Export};

@@ -21,12 +21,21 @@ impl UsualAddress {
     /// # Panics
     /// When that takes more than a minute.
     pub fn take() -> Self {
+        Self::take_with(&[])
+    }
+
+    /// The same, and these ports of this machine, which examples name.
+    ///
+    /// # Panics
+    /// When that takes more than a minute.
+    pub fn take_with(ports: &[u16]) -> Self {
         let path = env::temp_dir().join("callspan-usual-address.lock");
         let lock = File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         wait_until("the end of another test run that needs the usual addresses", || lock.try_lock().is_ok());
-        for address in [Self::PUSHES, Self::ADMIN] {
+        let more = ports.iter().map(|port| format!("127.0.0.1:{port}"));
+        for address in [Self::PUSHES, Self::ADMIN].map(str::to_owned).into_iter().chain(more) {
             let what = format!("the end of another program, on {address}, which documents name and this test needs");
-            wait_until(&what, || TcpListener::bind(address).is_ok());
+            wait_until(&what, || TcpListener::bind(&address).is_ok());
         }
         Self(lock)
     }
