@@ -13,9 +13,15 @@
 //! a caller should wait is counted by `retry`. Instead of a backend there may be a `file`, or a `console`, on which each
 //! trace is drawn or written as a line of JSON.
 //!
+//! A client is made with the certificates and tokens of its endpoint, and made anew when their files change (`watched`):
+//! what is under way ends with the one that it began with. What TLS is held to, and what its failures mean, is told in
+//! `tls`.
+//!
 //! The client is our own, since OpenTelemetry's hides partial success, the classes of errors and the delays that
 //! backends ask for. `request` makes the protocol's own messages, for whoever wants to look at them.
 
+mod compression;
+mod connector;
 mod console;
 mod encode;
 mod endpoint;
@@ -30,13 +36,19 @@ mod quotes;
 mod request;
 mod retry;
 mod rpc_status;
+mod tls;
+mod watched;
 
+#[cfg(test)]
+mod certificates;
 #[cfg(test)]
 mod collector;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 use crate::span::Trace;
 use crate::telemetry::Counter;
@@ -51,15 +63,20 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{error, warn};
+use watched::{Latest, Watched};
 
 pub use console::{Style, waterfall};
-pub use endpoint::{Compression, Endpoint, EndpointSettings, Protocol, TIMEOUT_DEFAULT, Unusable, UnusableSettings};
+pub use endpoint::{
+    Compression, Endpoint, EndpointSettings, Protocol, SecretSource, TIMEOUT_DEFAULT, TlsSettings, Unusable,
+    UnusableSettings,
+};
 pub use json::json;
 pub use outcome::Outcome;
 pub use prepared::{Prepared, REQUEST_BYTES_MAX_DEFAULT};
 pub use request::{Scope, request};
 pub use retry::{Backoff, BackoffSettings};
 pub use rpc_status::{RETRY_INFO, encoded_status};
+pub use tls::TlsVersion;
 
 const USER_AGENT: &str = concat!("callspan/", env!("CARGO_PKG_VERSION"));
 
@@ -73,8 +90,8 @@ pub struct Exporter {
 }
 
 enum Sink {
-    Grpc(Box<Grpc>),
-    Http(Box<Http>),
+    Grpc(Arc<Watched<Grpc>>),
+    Http(Arc<Watched<Http>>),
     File(Arc<File>),
     Console(Arc<Console>),
 }
@@ -93,12 +110,18 @@ impl Exporter {
     /// An exporter for a backend, which need not be there yet. To be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the certificates for TLS cannot be loaded, or the address is not one that the protocol can use.
+    /// When files of certificates, keys or tokens cannot be used, or the address is not one that the protocol can use.
     pub fn new(endpoint: &Endpoint, scope: Scope) -> Result<Self, ConnectError> {
-        let (sink, encoding) = match endpoint.protocol() {
-            Protocol::Grpc => (Sink::Grpc(Box::new(Grpc::new(endpoint)?)), Encoding::protobuf(&scope)),
-            Protocol::HttpProtobuf => (Sink::Http(Box::new(Http::new(endpoint)?)), Encoding::protobuf(&scope)),
-            Protocol::HttpJson => (Sink::Http(Box::new(Http::new(endpoint)?)), Encoding::json(scope)),
+        let encoding = match endpoint.protocol() {
+            Protocol::Grpc | Protocol::HttpProtobuf => Encoding::protobuf(&scope),
+            Protocol::HttpJson => Encoding::json(scope),
+        };
+        let (protocol, files, endpoint) = (endpoint.protocol(), endpoint.files(), endpoint.clone());
+        let sink = match protocol {
+            Protocol::Grpc => Sink::Grpc(Watched::new(files, move || Grpc::new(&endpoint))?),
+            Protocol::HttpProtobuf | Protocol::HttpJson => {
+                Sink::Http(Watched::new(files, move || Http::new(&endpoint))?)
+            }
         };
         Ok(Self::with_sink(sink, encoding))
     }
@@ -221,8 +244,14 @@ impl Exporter {
 impl Sink {
     async fn send(&self, request: Bytes) -> Answer {
         match self {
-            Self::Grpc(grpc) => grpc.send(request).await,
-            Self::Http(http) => http.send(request).await,
+            Self::Grpc(grpc) => {
+                let Latest { value, trouble } = grpc.latest().await;
+                with_trouble(value.send(request).await, trouble)
+            }
+            Self::Http(http) => {
+                let Latest { value, trouble } = http.latest().await;
+                with_trouble(value.send(request).await, trouble)
+            }
             Self::File(file) => {
                 let file = Arc::clone(file);
                 blocking(move || file.append(&request)).await
@@ -238,6 +267,16 @@ impl Sink {
 impl ConnectError {
     fn new(endpoint: &Endpoint, error: &dyn Error) -> Self {
         Self { endpoint: endpoint.to_string(), reason: quotes::whole(error) }
+    }
+}
+
+/// A backend that cannot be reached may be waiting for what stands in files that cannot be used.
+fn with_trouble(answer: Answer, trouble: Option<String>) -> Answer {
+    match (answer, trouble) {
+        (Answer::Retry { after, reason }, Some(trouble)) => {
+            Answer::Retry { after, reason: format!("{reason}; what changed cannot be used: {trouble}") }
+        }
+        (answer, _) => answer,
     }
 }
 

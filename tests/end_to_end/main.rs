@@ -37,3 +37,4 @@ mod several;
 mod shutdown;
 mod sinks;
 mod syncs;
+mod tls;

@@ -6,7 +6,8 @@ use callspan_tests::{
 use std::fs;
 use std::path::Path;
 
-const COMPRESSIONS: [(&str, &str); 2] = [("none", ""), ("gzip", "gzip")];
+/// As they are configured, and as they are called on the wire.
+const COMPRESSIONS: [(&str, &str); 3] = [("none", ""), ("gzip", "gzip"), ("zstd", "zstd")];
 
 /// What is on the wire is what was configured, and OpenTelemetry's own messages make the same spans of each.
 #[test]
@@ -31,15 +32,18 @@ fn the_official_messages_decode_every_protocol_and_compression() {
 fn a_collector_decodes_every_protocol_and_compression() {
     let Some(collector) = Rotel::start() else { return };
     let expected = mapped(records::TRANSFERRED);
-    for (protocol, (compression, _)) in combinations() {
-        let service = Service::new().config(&backend_of(&collector.endpoint(protocol), compression)).start();
+    // It knows no zstd.
+    let combinations: Vec<_> =
+        combinations().into_iter().filter(|(_, (compression, _))| *compression != "zstd").collect();
+    for (protocol, (compression, _)) in &combinations {
+        let service = Service::new().config(&backend_of(&collector.endpoint(*protocol), compression)).start();
         assert_eq!(service.push(records::TRANSFERRED).status, 200, "{protocol:?} {compression}: {}", service.log());
     }
     close(&collector);
 
     let arrived = collector.spans_before(&closing_trace_id());
-    assert_eq!(arrived.len(), combinations().len() * expected.len());
-    for (spans, combination) in arrived.chunks(expected.len()).zip(combinations()) {
+    assert_eq!(arrived.len(), combinations.len() * expected.len());
+    for (spans, combination) in arrived.chunks(expected.len()).zip(combinations) {
         assert_eq!(sorted(spans.to_vec()), expected, "{combination:?}");
     }
 }
@@ -147,8 +151,10 @@ fn an_acknowledgement_speaks_for_every_sink() {
     }
 }
 
+/// What the decoder takes: gRPC's own library knows no zstd.
 fn combinations() -> Vec<(Protocol, (&'static str, &'static str))> {
-    Protocol::ALL.into_iter().flat_map(|protocol| COMPRESSIONS.map(|compression| (protocol, compression))).collect()
+    let all = Protocol::ALL.into_iter().flat_map(|protocol| COMPRESSIONS.map(|compression| (protocol, compression)));
+    all.filter(|(protocol, (compression, _))| *protocol != Protocol::Grpc || *compression != "zstd").collect()
 }
 
 fn backend_of(endpoint: &Endpoint, compression: &str) -> String {

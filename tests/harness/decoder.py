@@ -1,7 +1,8 @@
 """An OTLP receiver, gRPC and HTTP, on the official generated messages: the oracle for what callspan puts on the wire.
 
 HTTP is taken on every path, in protocol buffers and in JSON; the path is part of what is told. Compressed requests are
-taken too, and it is told that they were.
+taken too, and it is told that they were. With a certificate, both speak TLS, and with a CA for clients, clients have to
+show a certificate of it.
 
 Talks in JSON lines. Standard output: first {"grpc": port, "http": port}, then one object for each export request, with
 what it held, and with how it was answered. Standard input: what the next requests are to be answered with,
@@ -22,6 +23,7 @@ import argparse
 import base64
 import gzip
 import json
+import ssl
 import sys
 import threading
 import time
@@ -29,6 +31,7 @@ from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
+import zstandard
 from google.protobuf import any_pb2, duration_pb2, json_format
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
@@ -154,6 +157,11 @@ def accepted(cue):
     return response
 
 
+ENCODINGS = {"": bytes, "gzip": gzip.decompress, "zstd": lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body)}
+# What each begins with is no field of a request.
+MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
 def varint(number):
     out = bytearray()
     while number > 0x7F:
@@ -193,9 +201,8 @@ class TraceService:
     @classmethod
     def export(cls, body, context):
         cue = CUE.next()
-        # What gzip begins with is no field of the request.
-        encoding = "gzip" if body.startswith(b"\x1f\x8b") else ""
-        request = from_protobuf(gzip.decompress(body) if encoding else body)
+        encoding = next((name for magic, name in MAGIC.items() if body.startswith(magic)), "")
+        request = from_protobuf(ENCODINGS[encoding](body))
         report("grpc", "/" + "/".join(cls.METHOD), encoding, context.invocation_metadata(), request, cue)
         if cue["answer"] == "silent":
             time.sleep(cue.get("seconds", 60))
@@ -219,10 +226,10 @@ class Traces(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         encoding = self.headers.get("content-encoding", "")
         protocol, decode = self.TYPES.get(self.headers["content-type"], (None, None))
-        if protocol is None or encoding not in ("", "gzip"):
+        if protocol is None or encoding not in ENCODINGS:
             return self.answer(415, b"")
         cue = CUE.next()
-        request = decode(gzip.decompress(body) if encoding else body)
+        request = decode(ENCODINGS[encoding](body))
         report(protocol, self.path, encoding, self.headers.items(), request, cue)
         if cue["answer"] == "silent":
             time.sleep(cue.get("seconds", 60))
@@ -251,18 +258,45 @@ class Traces(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
 
+    def secure(self, options):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options.certificate, options.key)
+        if options.client_ca:
+            context.load_verify_locations(options.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        # Each connection shakes hands in its own thread, with its first read.
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+
+def credentials(options):
+    def content(path):
+        with open(path, "rb") as file:
+            return file.read()
+
+    roots = content(options.client_ca) if options.client_ca else None
+    pair = (content(options.key), content(options.certificate))
+    return grpc.ssl_server_credentials([pair], root_certificates=roots, require_client_auth=roots is not None)
+
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--grpc-port", type=int, default=0)
     arguments.add_argument("--http-port", type=int, default=0)
+    arguments.add_argument("--certificate", help="a file in PEM")
+    arguments.add_argument("--key", help="a file in PEM")
+    arguments.add_argument("--client-ca", help="a file in PEM")
     options = arguments.parse_args()
 
     channel_options = [("grpc.so_reuseport", 0), ("grpc.per_message_decompression", 0)]
     service = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=channel_options)
     service.add_generic_rpc_handlers((TraceService.handler(),))
-    grpc_port = service.add_insecure_port(f"127.0.0.1:{options.grpc_port}")
+    grpc_address = f"127.0.0.1:{options.grpc_port}"
     http = Server(("127.0.0.1", options.http_port), Traces)
+    if options.certificate:
+        grpc_port = service.add_secure_port(grpc_address, credentials(options))
+        http.secure(options)
+    else:
+        grpc_port = service.add_insecure_port(grpc_address)
     service.start()
     threading.Thread(target=http.serve_forever, daemon=True).start()
     say({"grpc": grpc_port, "http": http.server_address[1]})

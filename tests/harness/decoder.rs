@@ -13,6 +13,7 @@ use std::process::Command;
 pub struct Decoder {
     child: RefCell<Child>,
     ports: [u16; 2],
+    scheme: &'static str,
     /// How many exports were taken.
     taken: Cell<usize>,
     /// How many cues were given.
@@ -26,7 +27,7 @@ pub struct Export {
     pub protocol: Protocol,
     /// Where it was sent to: the path of HTTP, also that of gRPC.
     pub path: String,
-    /// `gzip`, or nothing.
+    /// `gzip`, `zstd`, or nothing.
     pub encoding: String,
     /// Its headers or metadata, names in lower case.
     pub headers: Attributes,
@@ -65,15 +66,31 @@ impl Decoder {
 
     /// Starts it on the ports of one that was there before: a backend that comes back.
     pub fn start_on(ports: [u16; 2]) -> Option<Self> {
+        Self::start_with(ports, "http", &[])
+    }
+
+    /// Starts it with TLS: this folder holds `server.crt` and `server.key`, and with `clients.crt`, clients have to show
+    /// a certificate that this CA has issued.
+    pub fn start_with_tls(folder: &Path) -> Option<Self> {
+        let path = |name: &str| folder.join(name).display().to_string();
+        let mut arguments =
+            vec!["--certificate".to_owned(), path("server.crt"), "--key".to_owned(), path("server.key")];
+        if folder.join("clients.crt").exists() {
+            arguments.extend(["--client-ca".to_owned(), path("clients.crt")]);
+        }
+        Self::start_with([0, 0], "https", &arguments)
+    }
+
+    fn start_with(ports: [u16; 2], scheme: &'static str, arguments: &[String]) -> Option<Self> {
         let mut command = Command::new(peers::python()?);
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/decoder.py"));
-        command.args(["--grpc-port", &ports[0].to_string(), "--http-port", &ports[1].to_string()]);
+        command.args(["--grpc-port", &ports[0].to_string(), "--http-port", &ports[1].to_string()]).args(arguments);
         let mut child = Child::start("decoder.py", command);
         let ports = child.wait_for("ports", |lines| {
             let first = parse(lines.first()?)?;
             Some([port(&first["grpc"])?, port(&first["http"])?])
         });
-        Some(Self { child: RefCell::new(child), ports, taken: Cell::new(0), cued: Cell::new(0) })
+        Some(Self { child: RefCell::new(child), ports, scheme, taken: Cell::new(0), cued: Cell::new(0) })
     }
 
     /// Its gRPC port and its HTTP port.
@@ -84,7 +101,8 @@ impl Decoder {
     /// Where it listens.
     pub fn endpoint(&self, protocol: Protocol) -> Endpoint {
         let [grpc, http] = self.ports;
-        Endpoint::local(protocol, if protocol == Protocol::Grpc { grpc } else { http })
+        let endpoint = Endpoint::local(protocol, if protocol == Protocol::Grpc { grpc } else { http });
+        Endpoint { url: endpoint.url.replacen("http", self.scheme, 1), ..endpoint }
     }
 
     /// Answers the next `times` requests so, and from then on as before.

@@ -20,6 +20,7 @@
 )]
 
 mod binary;
+mod certificates;
 mod child;
 mod command;
 mod decoder;
@@ -42,6 +43,7 @@ pub mod records;
 pub mod schema;
 pub mod yaml;
 
+pub use certificates::Authority;
 pub use command::{Callspan, Finished, Running, mapped};
 pub use decoder::{Cue, Decoder, Export};
 pub use http::{Connection, Reply, Request};

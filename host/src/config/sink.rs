@@ -24,7 +24,7 @@ pub(super) struct Sink {
 }
 
 enum Backend {
-    Opentelemetry(Opentelemetry),
+    Opentelemetry(Box<Opentelemetry>),
     File(File),
     Console(Console),
 }
@@ -37,7 +37,7 @@ impl Kind for Sink {
 
     fn read(type_name: &str, table: &mut Table<'_, '_>) -> Option<Self> {
         let backend = match type_name {
-            "opentelemetry" => Backend::Opentelemetry(Opentelemetry::read(table)),
+            "opentelemetry" => Backend::Opentelemetry(Box::new(Opentelemetry::read(table))),
             "file" => Backend::File(File::read(table)),
             "console" => Backend::Console(Console::read(table)),
             _ => return None,
@@ -65,7 +65,7 @@ impl Kind for Sink {
 /// What runs where nothing is configured.
 impl Default for Backend {
     fn default() -> Self {
-        Backend::Opentelemetry(Opentelemetry::default())
+        Backend::Opentelemetry(Box::default())
     }
 }
 

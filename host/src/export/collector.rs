@@ -1,5 +1,6 @@
 //! A backend for tests: speaks all protocols of OTLP on one port, keeps what it gets, and answers on cue.
 
+use super::certificates::TlsListener;
 use super::endpoint::Protocol;
 use super::rpc_status::encoded_with_retry_info;
 use axum::Router;
@@ -49,6 +50,7 @@ pub(super) enum Reply {
 
 pub(super) struct Collector {
     address: SocketAddr,
+    scheme: &'static str,
     seen: Seen,
     server: JoinHandle<()>,
 }
@@ -65,23 +67,44 @@ struct Conversation {
 
 impl Collector {
     pub(super) async fn start(cues: impl IntoIterator<Item = Reply>) -> Self {
-        let seen = Seen::default();
-        seen.0.lock().expect("no panic").cues = cues.into_iter().collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
+        Self::serve("http", address, cues, |router| {
+            tokio::spawn(async move { axum::serve(listener, router).await.expect("served until dropped") })
+        })
+    }
+
+    /// The same with TLS.
+    pub(super) async fn start_with_tls(config: rustls::ServerConfig) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let listener = TlsListener::new(listener, config);
+        Self::serve("https", address, [], |router| {
+            tokio::spawn(async move { axum::serve(listener, router).await.expect("served until dropped") })
+        })
+    }
+
+    fn serve(
+        scheme: &'static str,
+        address: SocketAddr,
+        cues: impl IntoIterator<Item = Reply>,
+        spawn: impl FnOnce(Router) -> JoinHandle<()>,
+    ) -> Self {
+        let seen = Seen::default();
+        seen.0.lock().expect("no panic").cues = cues.into_iter().collect();
         let router = Router::new().route(HTTP_PATH, post(over_http)).with_state(seen.clone()).route_service(
             GRPC_PATH,
             TraceServiceServer::new(seen.clone())
                 .accept_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Zstd)
                 .send_compressed(CompressionEncoding::Gzip),
         );
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("served until dropped") });
-        Self { address, seen, server }
+        Self { address, scheme, seen, server: spawn(router) }
     }
 
     pub(super) fn address(&self, protocol: Protocol) -> String {
         let path = if protocol == Protocol::Grpc { "" } else { HTTP_PATH };
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// Gives the address at which nobody listens any more.
@@ -136,6 +159,7 @@ impl TraceService for Seen {
 async fn over_http(State(seen): State<Seen>, headers: HeaderMap, body: Bytes) -> Response {
     let is_json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     let body = match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if encoding == "zstd" => zstd::decode_all(body.as_ref()).expect("zstd").into(),
         Some(encoding) => {
             assert_eq!(encoding, "gzip");
             let mut inflated = Vec::new();

@@ -1,15 +1,23 @@
-//! Where traces go: address, protocol, headers, timeout and compression, also from the standard `OTEL_EXPORTER_OTLP_*` variables
+//! Where traces go: address, protocol, headers, TLS, timeout and compression, also from the standard `OTEL_EXPORTER_OTLP_*` variables
 //! (OpenTelemetry specification, "OpenTelemetry Protocol Exporter"). What is wrong is told all at once and by the
 //! variable's name; a header's value is never shown.
 
 mod environment;
+mod headers;
+mod setting_file;
 mod settings;
 
-pub use settings::EndpointSettings;
+pub use headers::SecretSource;
+pub(super) use setting_file::SettingFile;
+pub use settings::{EndpointSettings, TlsSettings};
+
+use super::tls::Tls;
+use headers::Headers;
 
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A backend's address and how to speak to it.
@@ -17,7 +25,8 @@ use std::time::Duration;
 pub struct Endpoint {
     url: Url,
     protocol: Protocol,
-    headers: HeaderMap,
+    headers: Headers,
+    tls: Tls,
     timeout: Duration,
     compression: Compression,
 }
@@ -30,6 +39,8 @@ pub enum Compression {
     None,
     /// RFC 1952.
     Gzip,
+    /// RFC 8878. The specification does not name it, but receivers know it.
+    Zstd,
 }
 
 /// The protocols of OTLP.
@@ -72,7 +83,14 @@ impl Endpoint {
     /// When the address is no `http://` or `https://` one, holds credentials, or has a path that gRPC cannot reach.
     pub fn new(protocol: Protocol, url: &str) -> Result<Self, Unusable> {
         let url = parse_url("endpoint", url, protocol)?;
-        Ok(Self { url, protocol, headers: HeaderMap::new(), timeout: TIMEOUT_DEFAULT, compression: Compression::None })
+        Ok(Self {
+            url,
+            protocol,
+            headers: Headers::default(),
+            tls: Tls::default(),
+            timeout: TIMEOUT_DEFAULT,
+            compression: Compression::None,
+        })
     }
 
     /// The endpoint that the environment names; without any variable, gRPC on this machine.
@@ -88,7 +106,7 @@ impl Endpoint {
     /// # Errors
     /// Names and values that HTTP does not allow, and binary metadata (`…-bin`).
     pub fn with_headers<'a>(mut self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Unusable> {
-        self.headers = header_map("headers", headers, self.protocol)?;
+        self.headers = Headers::written(header_map("headers", headers, self.protocol)?);
         Ok(self)
     }
 
@@ -114,8 +132,46 @@ impl Endpoint {
         &self.url
     }
 
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.headers
+    /// Reads the files of this endpoint, certificates, keys and tokens, as an exporter does when it is made.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, under the names of the settings: `tls.ca_file`, `headers.NAME.file`, or a
+    /// variable's. What a file holds is not shown.
+    pub fn check_files(&self) -> Result<(), UnusableSettings> {
+        let headers = self.headers.read().err();
+        let tls = if self.has_tls() { self.tls.client_config(&[]).err() } else { None };
+        match headers.into_iter().chain(tls).flatten().collect::<Vec<_>>() {
+            wrong if wrong.is_empty() => Ok(()),
+            wrong => Err(UnusableSettings(wrong)),
+        }
+    }
+
+    pub(super) fn has_tls(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    pub(super) fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    /// The address under the name that the backend's certificate has to be for.
+    pub(super) fn named_url(&self) -> Url {
+        let mut url = self.url.clone();
+        if let Some(name) = self.tls.server_name.as_ref().filter(|_| self.has_tls()) {
+            url.set_host(Some(&name.to_str())).expect("a DNS name can stand in an address");
+        }
+        url
+    }
+
+    /// With what their files hold now.
+    pub(super) fn headers(&self) -> Result<HeaderMap, UnusableSettings> {
+        self.headers.read().map_err(UnusableSettings)
+    }
+
+    /// Those that are read again when they change.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let tls = self.tls.files().filter(|_| self.has_tls());
+        self.headers.files().chain(tls).map(|file| file.path().to_owned()).collect()
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -138,11 +194,12 @@ impl fmt::Display for Endpoint {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header_names: Vec<_> = self.headers.keys().collect();
+        let header_names: Vec<_> = self.headers.names().collect();
         f.debug_struct("Endpoint")
             .field("url", &format_args!("{self}"))
             .field("protocol", &self.protocol)
             .field("header_names", &header_names)
+            .field("tls", &self.tls)
             .field("timeout", &self.timeout)
             .field("compression", &self.compression)
             .finish()

@@ -1,6 +1,7 @@
 //! OTLP over gRPC. The client that is generated from the protocol takes messages; this one takes requests that are
 //! encoded already, so that they can be sent again as they are.
 
+use super::connector;
 use super::endpoint::{Compression, Endpoint};
 use super::outcome::Answer;
 use super::quotes::Quotes;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint as Address};
+use tonic::transport::{Channel, Endpoint as Address};
 use tonic::{Status, TimeoutExpired};
 
 const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -35,24 +36,14 @@ impl Grpc {
     /// Connects when the first request is sent, and again whenever the connection is lost.
     pub(super) fn new(endpoint: &Endpoint) -> Result<Self, ConnectError> {
         let unusable = |error| ConnectError::new(endpoint, &error);
-        let mut address = Address::from_shared(endpoint.url().to_string())
-            .and_then(|address| address.user_agent(USER_AGENT))
-            .map_err(unusable)?
-            .connect_timeout(endpoint.timeout());
-        if endpoint.url().scheme() == "https" {
-            address = address.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(unusable)?;
-        }
-        let client = tonic::client::Grpc::new(address.connect_lazy()).accept_compressed(CompressionEncoding::Gzip);
+        let headers = endpoint.headers().map_err(unusable)?;
+        let client = tonic::client::Grpc::new(channel(endpoint)?).accept_compressed(CompressionEncoding::Gzip);
         let client = match endpoint.compression() {
             Compression::None => client,
             Compression::Gzip => client.send_compressed(CompressionEncoding::Gzip),
+            Compression::Zstd => client.send_compressed(CompressionEncoding::Zstd),
         };
-        Ok(Self {
-            client,
-            headers: endpoint.headers().clone(),
-            timeout: endpoint.timeout(),
-            quotes: Quotes::without(endpoint.headers()),
-        })
+        Ok(Self { client, timeout: endpoint.timeout(), quotes: Quotes::without(&headers), headers })
     }
 
     /// Sends an encoded `ExportTraceServiceRequest`.
@@ -77,6 +68,22 @@ impl Grpc {
         let response = client.unary(request, PathAndQuery::from_static(METHOD), Encoded).await?;
         Ok(response.into_inner())
     }
+}
+
+fn channel(endpoint: &Endpoint) -> Result<Channel, ConnectError> {
+    let mut address = Address::from_shared(endpoint.url().to_string())
+        .and_then(|address| address.user_agent(USER_AGENT))
+        .map_err(|error| ConnectError::new(endpoint, &error))?
+        .connect_timeout(endpoint.timeout());
+    if !endpoint.has_tls() {
+        return Ok(address.connect_lazy());
+    }
+    // What the backend takes for its own name; the connection goes to the address.
+    if let Ok(origin) = endpoint.named_url().as_str().parse() {
+        address = address.origin(origin);
+    }
+    let connector = connector::https(endpoint).map_err(|error| ConnectError::new(endpoint, &error))?;
+    Ok(address.connect_with_connector_lazy(connector))
 }
 
 fn is_timeout(status: &Status) -> bool {

@@ -1,6 +1,7 @@
 //! A backend's words, made fit to be shown: short, without control characters, and without the values of our own
 //! headers should it echo them.
 
+use super::tls;
 use reqwest::header::HeaderMap;
 use std::cmp::Reverse;
 use std::error::Error;
@@ -45,7 +46,8 @@ impl Quotes {
     }
 }
 
-/// An error and all that lies below it. The libraries say only the uppermost; some say what the one below says too.
+/// An error and all that lies below it; in place of what TLS libraries say, what it means. The libraries say only the
+/// uppermost; some say what the one below says too.
 pub(super) fn whole(error: &dyn Error) -> String {
     let mut words = error.to_string();
     let mut below = error.source();
@@ -56,7 +58,7 @@ pub(super) fn whole(error: &dyn Error) -> String {
         }
         below = error.source();
     }
-    words
+    tls::explanation(error, &words).unwrap_or(words)
 }
 
 #[cfg(test)]

@@ -228,17 +228,20 @@ async fn a_send_that_was_given_up_loses_nothing() {
 
 #[tokio::test]
 async fn compressed_requests_arrive_as_what_they_were() {
-    for protocol in PROTOCOLS {
+    for (protocol, compression, name) in PROTOCOLS
+        .into_iter()
+        .flat_map(|protocol| [(protocol, Compression::Gzip, "gzip"), (protocol, Compression::Zstd, "zstd")])
+    {
         // The second is large enough to be compressed on a thread for blocking work.
         for count in [2, 250] {
             let collector = Collector::start([Reply::TooLarge]).await;
             let endpoint = Endpoint::new(protocol, &collector.address(protocol)).expect("an endpoint");
-            let exporter = Exporter::new(&endpoint.with_compression(Compression::Gzip), scope()).expect("an exporter");
+            let exporter = Exporter::new(&endpoint.with_compression(compression), scope()).expect("an exporter");
             let outcomes = exporter.export(calls(count)).await;
             assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Accepted), "{protocol:?}: {outcomes:?}");
             assert_eq!(collector.requests().first(), Some(&request(calls(count), &scope())), "{protocol:?}");
             let encoding = if protocol == Protocol::Grpc { "grpc-encoding" } else { "content-encoding" };
-            assert_eq!(collector.headers().get(encoding).and_then(|it| it.to_str().ok()), Some("gzip"));
+            assert_eq!(collector.headers().get(encoding).and_then(|it| it.to_str().ok()), Some(name));
         }
     }
 }

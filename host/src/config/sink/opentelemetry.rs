@@ -1,19 +1,23 @@
 //! The sink `opentelemetry`: a backend that speaks OTLP. What the file leaves out comes from the standard variables.
 
+mod auth;
+mod tls;
+
 use crate::config::decode::{Decode, Options, Table, text};
 use crate::config::document::{Node, Value};
 use crate::config::path::At;
 use crate::config::plan::SinkKind;
 use crate::config::planning::Planning;
 use crate::config::problem::{Problem, Report};
-use crate::config::secret_file;
 use crate::config::value::{Choice, Whole, Word};
-use crate::export::{Compression, EndpointSettings, Protocol};
+use crate::export::{Compression, EndpointSettings, Protocol, SecretSource, UnusableSettings};
 use crate::secret::Secret;
+use auth::Auth;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tls::Tls;
 
 /// Sends traces to a backend that speaks OTLP. What is left out comes from the variables OTEL_EXPORTER_OTLP_TRACES_…
 /// and OTEL_EXPORTER_OTLP_….
@@ -25,8 +29,12 @@ pub(in crate::config) struct Opentelemetry {
     endpoint: Option<String>,
     /// The protocol to speak, by default grpc.
     protocol: Option<Choice<Protocol>>,
-    /// Headers to send with every request. Their values are shown nowhere.
+    /// Headers to send with every request. Their values are shown nowhere; those in files are read again on change.
     headers: Option<BTreeMap<String, HeaderText>>,
+    /// Who this service shows that it is; nobody, if this is left out.
+    auth: Option<Auth>,
+    /// How connections are secured, where the address begins with https://.
+    tls: Tls,
     /// How requests are compressed, by default none.
     compression: Option<Choice<Compression>>,
     /// What one request is held to.
@@ -62,7 +70,7 @@ impl Word for Protocol {
 
 impl Word for Compression {
     fn words() -> Vec<(&'static str, Self)> {
-        vec![("none", Compression::None), ("gzip", Compression::Gzip)]
+        vec![("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)]
     }
 }
 
@@ -72,6 +80,8 @@ impl Options for Opentelemetry {
             endpoint: table.take("endpoint", None),
             protocol: table.take("protocol", None),
             headers: table.take("headers", None),
+            auth: table.take("auth", None),
+            tls: table.take("tls", Tls::default()),
             compression: table.take("compression", None),
             request: table.take("request", Request::default()),
         }
@@ -116,37 +126,48 @@ impl JsonSchema for HeaderText {
 impl Opentelemetry {
     /// None where something is wrong with it, which is then reported.
     pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Option<SinkKind> {
-        let headers_at = at.key("headers");
-        let headers = self.headers.map(|headers| {
-            let read = |(name, value): (String, HeaderText)| {
-                let secret = match value {
-                    HeaderText::Here(secret) => Some(secret),
-                    HeaderText::InFile(HeaderFile { file }) => {
-                        secret_file::read_text(&file, headers_at.key(&name).key("file"), planning.report)
-                    }
-                };
-                secret.map(|secret| (name, secret))
-            };
-            headers.into_iter().filter_map(read).collect()
-        });
+        let token = self.auth.and_then(|auth| auth.plan(at.key("auth"), planning));
         let settings = EndpointSettings {
             endpoint: self.endpoint,
             protocol: self.protocol.map(|Choice(protocol)| protocol),
-            headers,
+            headers: self
+                .headers
+                .map(|headers| headers.into_iter().map(|(name, text)| (name, text.source())).collect()),
+            token,
+            tls: self.tls.settings(),
             timeout: self.request.timeout_secs.map(Whole::seconds),
             compression: self.compression.map(|Choice(compression)| compression),
         };
-        match settings.resolve(planning.variable) {
-            Ok(endpoint) => Some(SinkKind::Opentelemetry(Box::new(endpoint))),
-            Err(unusable) => {
-                for unusable in unusable.0 {
-                    match unusable.name.as_str() {
-                        key @ ("endpoint" | "headers") => planning.report.add(at.key(key), unusable.problem),
-                        variable => planning.report.extend([Problem::new(variable, unusable.problem)]),
-                    }
-                }
-                None
+        let endpoint = settings.resolve(planning.variable).and_then(|endpoint| {
+            if planning.report.checks_environment {
+                endpoint.check_files()?;
             }
+            Ok(endpoint)
+        });
+        endpoint.map_err(|unusable| report(unusable, at, planning)).ok().map(Box::new).map(SinkKind::Opentelemetry)
+    }
+}
+
+impl HeaderText {
+    fn source(self) -> SecretSource {
+        match self {
+            HeaderText::Here(secret) => SecretSource::Text(secret),
+            HeaderText::InFile(HeaderFile { file }) => SecretSource::File(file),
+        }
+    }
+}
+
+/// Where each of them stands in the file, or under the name of its variable.
+fn report(unusable: UnusableSettings, at: At<'_>, planning: &mut Planning<'_, '_>) {
+    for unusable in unusable.0 {
+        let (name, problem) = (unusable.name.as_str(), unusable.problem);
+        let in_headers = name.strip_prefix("headers.").and_then(|rest| rest.strip_suffix(".file"));
+        match (name.split_once('.'), in_headers) {
+            // A header's name may have dots in it.
+            (_, Some(header)) => planning.report.add(at.key("headers").key(header).key("file"), problem),
+            (Some((table, key)), None) => planning.report.add(at.key(table).key(key), problem),
+            (None, None) if name.starts_with("OTEL_") => planning.report.extend([Problem::new(name, problem)]),
+            (None, None) => planning.report.add(at.key(name), problem),
         }
     }
 }

@@ -22,7 +22,7 @@ fn the_example_is_right_with_every_option_taken_in() {
     let config = Config::parse(&text, Format::Yaml, &variable).unwrap_or_else(|error| panic!("{error}"));
     let plan = config.without_environment().plan(&Overrides::default(), &variable);
     let plan = plan.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((plan.sources.len(), plan.transforms.len(), plan.sinks.len()), (4, 2, 3));
+    assert_eq!((plan.sources.len(), plan.transforms.len(), plan.sinks.len()), (4, 2, 4));
 }
 
 #[test]

@@ -281,7 +281,7 @@ fn what_is_wrong_with_the_environment_is_told_by_its_name() {
     let config =
         Config::parse("sinks: { a: { type: opentelemetry }, b: { type: opentelemetry } }", Format::Yaml, &variable);
     let error = config.expect("it is YAML").plan(&Overrides::default(), &variable).expect_err("there is no brotli");
-    assert_eq!(error.to_string(), "OTEL_EXPORTER_OTLP_COMPRESSION: no such compression; there are none and gzip");
+    assert_eq!(error.to_string(), "OTEL_EXPORTER_OTLP_COMPRESSION: no such compression; there are none, gzip and zstd");
 }
 
 #[test]

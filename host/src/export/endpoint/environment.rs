@@ -1,8 +1,8 @@
 //! The `OTEL_EXPORTER_OTLP_*` variables.
 
 use super::{
-    Compression, GRPC_URL_DEFAULT, HTTP_URL_DEFAULT, Protocol, TIMEOUT_DEFAULT, Unusable, header_map, parse_url,
-    unusable,
+    Compression, GRPC_URL_DEFAULT, HTTP_URL_DEFAULT, Protocol, SettingFile, TIMEOUT_DEFAULT, Unusable, header_map,
+    parse_url, unusable,
 };
 use reqwest::Url;
 use reqwest::header::HeaderMap;
@@ -85,8 +85,28 @@ impl<'a> Environment<'a> {
         match value.to_ascii_lowercase().as_str() {
             "none" => Ok(Compression::None),
             "gzip" => Ok(Compression::Gzip),
-            _ => Err(unusable(&name, "no such compression; there are none and gzip")),
+            "zstd" => Ok(Compression::Zstd),
+            _ => Err(unusable(&name, "no such compression; there are none, gzip and zstd")),
         }
+    }
+
+    /// Of the certificates that the backend's has to be signed by.
+    pub(super) fn ca_file(&self) -> Option<SettingFile> {
+        self.file("CERTIFICATE")
+    }
+
+    /// Of our own certificate.
+    pub(super) fn crt_file(&self) -> Option<SettingFile> {
+        self.file("CLIENT_CERTIFICATE")
+    }
+
+    /// Of its key.
+    pub(super) fn key_file(&self) -> Option<SettingFile> {
+        self.file("CLIENT_KEY")
+    }
+
+    fn file(&self, suffix: &str) -> Option<SettingFile> {
+        self.either(suffix).map(|(name, path)| SettingFile::new(&name, path))
     }
 
     fn either(&self, suffix: &str) -> Option<(String, String)> {
@@ -179,15 +199,16 @@ mod tests {
         ])
         .expect("an endpoint");
         assert_eq!((endpoint.protocol, endpoint.timeout), (Protocol::HttpJson, Duration::from_millis(250)));
-        assert_eq!(endpoint.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(endpoint.headers.names().map(HeaderName::as_str).collect::<Vec<_>>(), ["b"]);
     }
 
     #[test]
     fn headers_are_pairs_with_percent_encoded_values_that_are_never_shown() {
         let endpoint = from(&[("OTEL_EXPORTER_OTLP_HEADERS", "Authorization = Basic%20czNjcmV0 ,, x-key=a=b")])
             .expect("an endpoint");
-        assert_eq!(endpoint.headers.get("authorization"), Some(&HeaderValue::from_static("Basic czNjcmV0")));
-        assert_eq!(endpoint.headers.get("x-key"), Some(&HeaderValue::from_static("a=b")));
+        let headers = endpoint.headers().expect("no files");
+        assert_eq!(headers.get("authorization"), Some(&HeaderValue::from_static("Basic czNjcmV0")));
+        assert_eq!(headers.get("x-key"), Some(&HeaderValue::from_static("a=b")));
         let shown = format!("{endpoint:?} {endpoint}");
         assert!(shown.contains("authorization") && !shown.contains("czNjcmV0"), "{shown}");
     }

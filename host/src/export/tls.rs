@@ -1,0 +1,95 @@
+//! TLS to a backend: whom it has to be trusted by, who we show that we are, and which versions are spoken. One
+//! implementation for gRPC and HTTP, rustls. There is no switch that turns the verification off: a CA's file and a name
+//! to check do what it would be used for.
+
+mod explanation;
+mod files;
+
+pub(super) use explanation::explanation;
+
+use super::endpoint::{SettingFile, Unusable};
+use files::{certificates, identity, system_roots};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::ServerName;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, SupportedProtocolVersion};
+use std::sync::Arc;
+
+/// How connections are secured. What is left out: the roots of this machine, no certificate of our own, the name in the
+/// backend's address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tls {
+    /// Certificates in PEM; the backend's has to be signed by one of them.
+    pub(super) ca: Option<SettingFile>,
+    /// Our certificate with those between it and its CA, and its key, in PEM.
+    pub(super) identity: Option<(SettingFile, SettingFile)>,
+    /// What the backend is asked for, and what its certificate has to be for.
+    pub(super) server_name: Option<ServerName<'static>>,
+    pub(super) min_version: TlsVersion,
+}
+
+/// The versions of TLS that may be the least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246, the default.
+    #[default]
+    V1_2,
+    /// RFC 8446.
+    V1_3,
+}
+
+impl Tls {
+    pub(super) fn files(&self) -> impl Iterator<Item = &SettingFile> {
+        let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        self.ca.iter().chain(identity)
+    }
+
+    /// What rustls makes connections with, from what the files hold now. `protocols` are those of ALPN.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files.
+    pub(super) fn client_config(&self, protocols: &[&str]) -> Result<ClientConfig, Vec<Unusable>> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let roots = match &self.ca {
+            Some(file) => certificates(file).and_then(|certificates| trusting(file, certificates)),
+            None => system_roots(),
+        };
+        let identity = self.identity.as_ref().map(|(certificate, key)| identity(certificate, key)).transpose();
+        let (roots, identity) = match (roots, identity) {
+            (Ok(roots), Ok(identity)) => (roots, identity),
+            (roots, identity) => {
+                return Err(roots.err().into_iter().chain(identity.err().into_iter().flatten()).collect());
+            }
+        };
+        let builder = self.builder(provider).with_root_certificates(roots);
+        let mut config = match (identity, &self.identity) {
+            (Some(identity), Some((_, key_file))) => builder
+                .with_client_auth_cert(identity.certificates, identity.key)
+                .map_err(|error| vec![files::mismatched(key_file, &error)])?,
+            _ => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Ok(config)
+    }
+
+    fn builder(&self, provider: Arc<CryptoProvider>) -> ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+        let versions: &[&SupportedProtocolVersion] = match self.min_version {
+            TlsVersion::V1_2 => &[&TLS13, &TLS12],
+            TlsVersion::V1_3 => &[&TLS13],
+        };
+        ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .expect("the provider has ciphers for each version")
+    }
+}
+
+fn trusting(
+    file: &SettingFile,
+    certificates: Vec<rustls::pki_types::CertificateDer<'static>>,
+) -> Result<RootCertStore, Unusable> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate).map_err(|_| file.unusable("the file holds a certificate that cannot be understood"))?;
+    }
+    Ok(roots)
+}
