@@ -3,14 +3,14 @@
 //! ```text
 //! traces ──▶ pieces ──▶ prepared ──▶ grpc | http ──▶ outcome
 //!                          ▲                            │
-//!                          └───── halved, if too large ─┘
+//!                          └─ settled, halved, sent again ─┘
 //! ```
 //!
 //! Each trace is encoded once (`pieces`), in protocol buffers (`encode`) or in `json`. What was encoded is divided into
-//! requests that a receiver takes (`prepared`), and these are sent over gRPC or HTTP to an `endpoint`. The backend's
-//! answer is sorted by what is to be done about it (`outcome`): a request that is too large is halved at once, what the
-//! backend cannot take now stays prepared, and the caller sends it again. Nothing here waits and tries again; how long
-//! a caller should wait is counted by `retry`. Instead of a backend there may be a `file`, or a `console`, on which each
+//! requests that a receiver takes (`prepared`), and these are sent over gRPC or HTTP to an `endpoint`, one by one. The
+//! backend's answer is sorted by what is to be done about it (`outcome`, `refusal`); it is done by the caller, who
+//! settles the request, halves it, or sends it again. Nothing here waits and tries again; how long a caller should wait
+//! is counted by `retry`. Instead of a backend there may be a `file`, or a `console`, on which each
 //! trace is drawn or written as a line of JSON.
 //!
 //! A client is made with the certificates and tokens of its endpoint, and made anew when their files change (`watched`):
@@ -33,6 +33,7 @@ mod outcome;
 mod pieces;
 mod prepared;
 mod quotes;
+mod refusal;
 mod request;
 mod retry;
 mod rpc_status;
@@ -44,25 +45,24 @@ mod certificates;
 #[cfg(test)]
 mod collector;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod specification;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tls_tests;
 
 use crate::span::Trace;
-use crate::telemetry::Counter;
 use bytes::Bytes;
 use file::File;
 use grpc::Grpc;
 use http::Http;
-use outcome::Answer;
 use pieces::{Encoding, Pieces};
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tracing::{error, warn};
 use watched::{Latest, Watched};
 
 pub use console::{Style, waterfall};
@@ -71,8 +71,9 @@ pub use endpoint::{
     UnusableSettings,
 };
 pub use json::json;
-pub use outcome::Outcome;
+pub use outcome::Answer;
 pub use prepared::{Prepared, REQUEST_BYTES_MAX_DEFAULT};
+pub use refusal::{Cause, Refusal};
 pub use request::{Scope, request};
 pub use retry::{Backoff, BackoffSettings};
 pub use rpc_status::{RETRY_INFO, encoded_status};
@@ -85,8 +86,6 @@ pub struct Exporter {
     sink: Sink,
     encoding: Encoding,
     request_bytes_max: usize,
-    /// Spans that the backend left out of requests that it otherwise took.
-    rejected_spans: Counter,
 }
 
 enum Sink {
@@ -94,6 +93,9 @@ enum Sink {
     Http(Arc<Watched<Http>>),
     File(Arc<File>),
     Console(Arc<Console>),
+    /// Says what a test wants to hear of a request.
+    #[cfg(test)]
+    Double(Box<dyn Fn(Bytes) -> Answer + Send + Sync>),
 }
 
 type Console = Mutex<Box<dyn Write + Send>>;
@@ -148,8 +150,14 @@ impl Exporter {
         Self::with_sink(Sink::Console(Arc::new(console)), encoding).with_request_bytes_max(0)
     }
 
+    /// An exporter whose backend is a function of a request in protocol buffers.
+    #[cfg(test)]
+    pub(crate) fn double(answer: impl Fn(Bytes) -> Answer + Send + Sync + 'static) -> Self {
+        Self::with_sink(Sink::Double(Box::new(answer)), Encoding::protobuf(&Scope::default()))
+    }
+
     fn with_sink(sink: Sink, encoding: Encoding) -> Self {
-        Self { sink, encoding, request_bytes_max: REQUEST_BYTES_MAX_DEFAULT, rejected_spans: Counter::default() }
+        Self { sink, encoding, request_bytes_max: REQUEST_BYTES_MAX_DEFAULT }
     }
 
     /// The largest request to send, in bytes before compression. A trace that is larger all by itself is sent all the
@@ -157,24 +165,6 @@ impl Exporter {
     #[must_use]
     pub fn with_request_bytes_max(self, request_bytes_max: usize) -> Self {
         Self { request_bytes_max, ..self }
-    }
-
-    /// Counts the spans that a backend leaves out of requests that it otherwise takes. They are lost: the specification
-    /// forbids sending them again.
-    #[must_use]
-    pub fn with_rejected_spans(self, rejected_spans: Counter) -> Self {
-        Self { rejected_spans, ..self }
-    }
-
-    /// Sends traces, each of them whole within one request, and gives one outcome for each, in their order.
-    ///
-    /// Once the backend does not answer, or asks for patience, nothing more is sent: what is left is to be retried too.
-    #[cfg(test)]
-    async fn export(&self, traces: Vec<Trace>) -> Vec<Outcome> {
-        let mut outcomes = self.send(&mut self.prepare(traces)).await;
-        // Every trace has exactly one outcome, so that the positions are all there.
-        outcomes.sort_by_key(|(trace, _)| *trace);
-        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
     /// Encodes traces, to be sent by this exporter, as often as needed. It takes microseconds for each.
@@ -188,56 +178,22 @@ impl Exporter {
         prepared.request(&self.encoding)
     }
 
-    /// Sends what is not settled yet, and tells what became of it: an outcome for each trace that was unsettled before,
-    /// with its position among those that were given to [`Exporter::prepare`]. Those that are to be retried stay
-    /// inside, for the next call. If the future is dropped, the traces without an outcome stay inside too.
-    ///
-    /// Once the backend does not answer, or asks for patience, nothing more is sent: what is left is to be retried too.
-    pub async fn send(&self, prepared: &mut Prepared) -> Vec<(usize, Outcome)> {
-        let mut outcomes = Vec::new();
-        while let Some(request) = self.next_request(prepared) {
-            let outcome = match self.sink.send(request).await {
-                Answer::Accepted => Outcome::Accepted,
-                Answer::PartiallyAccepted { rejected_spans, .. } => {
-                    self.count_rejected(rejected_spans);
-                    Outcome::Accepted
-                }
-                Answer::Refused { reason } => Outcome::Refused { reason },
-                Answer::TooLarge { .. } if prepared.halve() => continue,
-                Answer::TooLarge { reason } => Outcome::Refused { reason },
-                Answer::Retry { after, reason } => {
-                    let retry = Outcome::Retry { after, reason };
-                    outcomes.extend(prepared.unsettled().map(|trace| (trace, retry.clone())));
-                    break;
-                }
-            };
-            outcomes.extend(prepared.settle().map(|trace| (trace, outcome.clone())));
-        }
-        outcomes
-    }
-
     /// Sends a request without a single trace, to hear whether there is a backend that would take one. To be called
     /// within a tokio runtime.
-    pub async fn probe(&self) -> Outcome {
+    pub async fn probe(&self) -> Answer {
         let request = Pieces::new(Vec::new(), &self.encoding).request(0..0, &self.encoding);
         // In protocol buffers nothing is written as nothing, and servers stumble over a body that is not there: this is
         // one `ResourceSpans` without anything in it.
         let request = if request.is_empty() { Bytes::from_static(b"\x0a\x00") } else { request };
-        match self.sink.send(request).await {
-            Answer::Accepted | Answer::PartiallyAccepted { .. } => Outcome::Accepted,
-            Answer::Retry { after, reason } => Outcome::Retry { after, reason },
-            Answer::Refused { reason } | Answer::TooLarge { reason } => Outcome::Refused { reason },
-        }
+        self.sink.send(request).await
     }
 
-    /// The backend's own words are not logged: they may quote a span.
-    fn count_rejected(&self, rejected_spans: u64) {
-        self.rejected_spans.add(rejected_spans);
-        if rejected_spans > 0 {
-            error!(rejected_spans, "backend left spans out of a request that it took");
-        } else {
-            warn!("backend took a request with a warning");
-        }
+    /// Sends the next request of what was prepared here, and tells what the backend said. None when nothing is left. It
+    /// stays the next request: what becomes of its traces is for the caller to say, by [`Prepared::settle`] and its
+    /// like. If the future is dropped, nothing has changed.
+    pub async fn send(&self, prepared: &mut Prepared) -> Option<Answer> {
+        let request = self.next_request(prepared)?;
+        Some(self.sink.send(request).await)
     }
 }
 
@@ -260,6 +216,8 @@ impl Sink {
                 let console = Arc::clone(console);
                 blocking(move || print(&console, &request)).await
             }
+            #[cfg(test)]
+            Self::Double(answer) => answer(request),
         }
     }
 }

@@ -102,6 +102,10 @@ pub trait Deliver: Send + Sized + 'static {
 
     /// Says what became of it.
     fn settle(self, settlement: Settlement);
+
+    /// It was delivered, but for a part that nobody can name: it counts as delivered, and is kept as a dead letter
+    /// besides, where dead letters are kept.
+    fn settle_in_part(self, rejection: Rejection);
 }
 
 /// Milliseconds since 1970.

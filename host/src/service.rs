@@ -7,12 +7,12 @@ mod sources;
 
 use crate::config::plan::Plan;
 use crate::connections::{ConnectionLimits, serve};
-use crate::delivery::{self, Reports, Route};
+use crate::delivery::{self, Hold, Reports, Route};
 use crate::queue::{
     self, Capacity, Consume, ConsumerSettings, Durability, EmbeddedQueue, Joining, MemoryQueue, Room, Surroundings,
     consumer,
 };
-use crate::telemetry::{Health, Metrics, Reporter, metric};
+use crate::telemetry::{Health, Metrics, Reporter};
 use crate::transform::{Plugin, WorkerThreads, Workers};
 use crate::{admin, connections, export};
 use anyhow::Context as _;
@@ -86,7 +86,7 @@ impl Service {
         let mut ways = Vec::new();
         for sink in plan.sinks {
             let component = metrics.component("sink", sink.plan.kind.type_name(), &sink.name);
-            let reporter = health.part("sink", &sink.name);
+            let (reporter, hold) = (health.part("sink", &sink.name), Hold::default());
             for (transform, plugin) in transforms.iter().filter(|(part, _)| sink.inputs.contains(&part.name)) {
                 let mapping = metrics.component("transform", "plugin", &transform.name);
                 let exporter = sinks::exporter(&sink.plan.kind, scope(plugin))?;
@@ -96,7 +96,8 @@ impl Service {
                     consumer: sink.plan.consumer,
                     workers: workers.clone(),
                     plugin: Arc::clone(plugin),
-                    exporter: exporter.with_rejected_spans(component.counter(metric::REJECTED_SPANS, &[])),
+                    exporter,
+                    hold: hold.clone(),
                     settings: sink.plan.delivery.clone(),
                     reports: Reports::new(&sink.name, mapping, component.clone(), reporter.clone()),
                 });
@@ -278,6 +279,7 @@ struct Way {
     workers: Workers,
     plugin: Arc<Plugin>,
     exporter: export::Exporter,
+    hold: Hold,
     settings: delivery::Settings,
     reports: Reports,
 }
@@ -302,8 +304,8 @@ impl Way {
     }
 
     fn run<C: Consume>(self, consumer: C) -> Running {
-        let Way { workers, plugin, exporter, settings, reports, .. } = self;
-        Box::pin(delivery::run(Route { consumer, workers, plugin, exporter: Arc::new(exporter), settings, reports }))
+        let Way { workers, plugin, exporter, hold, settings, reports, .. } = self;
+        Box::pin(delivery::run(Route { consumer, workers, plugin, exporter, hold, settings, reports }))
     }
 }
 

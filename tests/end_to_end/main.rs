@@ -22,6 +22,7 @@ mod duplicates;
 mod environment;
 mod examples;
 mod files;
+mod holding;
 mod inputs;
 mod machine;
 mod misbehaviour;

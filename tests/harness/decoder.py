@@ -14,16 +14,27 @@ what it held, and with how it was answered. Standard input: what the next reques
     unavailable  503 / UNAVAILABLE, with Retry-After / RetryInfo when {"retry_after": SECONDS}
     throttled    429 / RESOURCE_EXHAUSTED, the same
     refused      400 / INVALID_ARGUMENT
+    unauthorized 401 / UNAUTHENTICATED
     too_large    413 / RESOURCE_EXHAUSTED without RetryInfo
+    guilty       refused if a span has {"session": TEXT} as its tccc.session.id, else taken
     silent       no answer for {"seconds": N}
     held         no answer until another standing answer is cued, then taken
+
+Over HTTP alone:
+
+    reset        the connection is reset with the request half read
+    garbage      what is answered is no HTTP
+    trickle      503, and then a byte of its body now and then, without end
+    huge         503 with a body of 500 MB
 """
 
 import argparse
 import base64
 import gzip
 import json
+import socket
 import ssl
+import struct
 import sys
 import threading
 import time
@@ -188,6 +199,7 @@ class TraceService:
         "unavailable": grpc.StatusCode.UNAVAILABLE,
         "throttled": grpc.StatusCode.RESOURCE_EXHAUSTED,
         "refused": grpc.StatusCode.INVALID_ARGUMENT,
+        "unauthorized": grpc.StatusCode.UNAUTHENTICATED,
         "too_large": grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
 
@@ -203,6 +215,7 @@ class TraceService:
         cue = CUE.next()
         encoding = next((name for magic, name in MAGIC.items() if body.startswith(magic)), "")
         request = from_protobuf(ENCODINGS[encoding](body))
+        cue = judged(cue, request)
         report("grpc", "/" + "/".join(cls.METHOD), encoding, context.invocation_metadata(), request, cue)
         if cue["answer"] == "silent":
             time.sleep(cue.get("seconds", 60))
@@ -217,19 +230,53 @@ class TraceService:
         context.abort(code, "told to")
 
 
+def judged(cue, request):
+    """What this request is answered with, where that depends on it."""
+    if cue["answer"] != "guilty":
+        return cue
+    is_guilty = any(span["attributes"].get("tccc.session.id") == cue["session"] for span in spans(request))
+    return {"answer": "refused" if is_guilty else "accept"}
+
+
+def trickle():
+    yield b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 1000000\r\n\r\n"
+    while True:
+        time.sleep(0.05)
+        yield b" "
+
+
+def huge():
+    yield b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 500000000\r\n\r\n"
+    for _ in range(500):
+        yield b" " * 1_000_000
+
+
 class Traces(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    CODES = {"unavailable": 503, "throttled": 429, "refused": 400, "too_large": 413}
+    CODES = {"unavailable": 503, "throttled": 429, "refused": 400, "unauthorized": 401, "too_large": 413}
+    BODIES = {"garbage": lambda: [b"\x00\xff no HTTP\r\n\r\n"], "trickle": trickle, "huge": huge}
     TYPES = {"application/x-protobuf": ("http/protobuf", from_protobuf), "application/json": ("http/json", from_json)}
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"]))
+        cue = CUE.next()
+        length = int(self.headers["content-length"])
+        if cue["answer"] == "reset":
+            self.rfile.read(length // 2)
+            # Whoever closes with nothing to linger for resets.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+            return say({"misbehaved": cue["answer"]})
+        body = self.rfile.read(length)
         encoding = self.headers.get("content-encoding", "")
         protocol, decode = self.TYPES.get(self.headers["content-type"], (None, None))
         if protocol is None or encoding not in ENCODINGS:
             return self.answer(415, b"")
-        cue = CUE.next()
+        if cue["answer"] in self.BODIES:
+            say({"misbehaved": cue["answer"]})
+            return self.misbehave(self.BODIES[cue["answer"]])
         request = decode(ENCODINGS[encoding](body))
+        cue = judged(cue, request)
         report(protocol, self.path, encoding, self.headers.items(), request, cue)
         if cue["answer"] == "silent":
             time.sleep(cue.get("seconds", 60))
@@ -241,6 +288,15 @@ class Traces(BaseHTTPRequestHandler):
         response = accepted(cue)
         is_json = protocol == "http/json"
         self.answer(200, json_format.MessageToJson(response).encode() if is_json else response.SerializeToString())
+
+    def misbehave(self, chunks):
+        self.close_connection = True
+        try:
+            for chunk in chunks():
+                self.wfile.write(chunk)
+                self.wfile.flush()
+        except OSError:
+            pass  # The client has heard enough.
 
     def answer(self, code, body, retry_after=None):
         self.send_response(code)

@@ -50,8 +50,20 @@ pub enum Cue {
     Throttled(u32),
     /// 400, or INVALID_ARGUMENT.
     Refused,
+    /// 401, or UNAUTHENTICATED.
+    Unauthorized,
     /// 413, or RESOURCE_EXHAUSTED without a time to wait.
     TooLarge,
+    /// Refused if a span is of this session, else taken.
+    Guilty(&'static str),
+    /// Over HTTP: the connection is reset with the request half read.
+    Reset,
+    /// Over HTTP: what is answered is no HTTP.
+    Garbage,
+    /// Over HTTP: 503 with a body that comes byte by byte, without end.
+    Trickle,
+    /// Over HTTP: 503 with a body of 500 MB.
+    Huge,
     /// No answer for so many seconds.
     Silent(u32),
     /// No answer until another one is given for every request; then taken. The receiver holds eight requests at a time.
@@ -143,6 +155,14 @@ impl Decoder {
         self.child.borrow_mut().wait_for(what, |lines| find(&exports(lines).collect::<Vec<_>>()))
     }
 
+    /// Waits until it has misbehaved so many times, in ways that tell nothing of the request.
+    pub fn wait_for_misbehaviour(&self, times: usize) {
+        self.child.borrow_mut().wait_for("misbehaviour", |lines| {
+            let misbehaved = lines.iter().filter_map(parse).filter(|line| line.get("misbehaved").is_some());
+            (misbehaved.count() >= times).then_some(())
+        });
+    }
+
     /// The session of every span of every request that it took, in the order in which they came.
     pub fn taken_sessions(&self) -> Vec<String> {
         let taken = self.exports().into_iter().filter(|export| ["accept", "held"].contains(&export.answer.as_str()));
@@ -165,6 +185,12 @@ impl Cue {
             Self::Unavailable => json!({"answer": "unavailable", "times": times}),
             Self::Throttled(seconds) => json!({"answer": "throttled", "times": times, "retry_after": seconds}),
             Self::Refused => json!({"answer": "refused", "times": times}),
+            Self::Unauthorized => json!({"answer": "unauthorized", "times": times}),
+            Self::Guilty(session) => json!({"answer": "guilty", "times": times, "session": session}),
+            Self::Reset => json!({"answer": "reset", "times": times}),
+            Self::Garbage => json!({"answer": "garbage", "times": times}),
+            Self::Trickle => json!({"answer": "trickle", "times": times}),
+            Self::Huge => json!({"answer": "huge", "times": times}),
             Self::TooLarge => json!({"answer": "too_large", "times": times}),
             Self::Silent(seconds) => json!({"answer": "silent", "times": times, "seconds": seconds}),
             Self::Held => json!({"answer": "held", "times": times}),

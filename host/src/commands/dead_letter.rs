@@ -141,6 +141,7 @@ fn replay(access: &mut Access, format: Listing, arguments: ReplayLetters) -> Res
             let Response::Revived(page) = access.ask(request)? else { return Err(unexpected()) };
             all.letters += page.letters;
             all.left += page.left;
+            all.delivered_in_part += page.delivered_in_part;
             all.missing.extend(page.missing);
             for (consumer, letters) in page.consumers {
                 *all.consumers.entry(consumer).or_default() += letters;
@@ -154,6 +155,7 @@ fn replay(access: &mut Access, format: Listing, arguments: ReplayLetters) -> Res
             "letters": all.letters,
             "sinks": all.consumers,
             "left": all.left,
+            "delivered_in_part": all.delivered_in_part,
             "missing": all.missing,
         }))?;
     } else {
@@ -165,6 +167,10 @@ fn replay(access: &mut Access, format: Listing, arguments: ReplayLetters) -> Res
         if all.left > 0 {
             print(&format!("{} left: no sink that is configured refused them", count(all.left, "dead letter")))?;
         }
+    }
+    if format == Listing::Text && all.delivered_in_part > 0 {
+        let letters = count(all.delivered_in_part, "dead letter");
+        print(&format!("{letters} left, delivered but for some spans: name them by id or --code to have them twice"))?;
     }
     found_all(&all.missing)
 }

@@ -2,8 +2,9 @@
 //! something changes or is lost.
 
 use crate::record::Rejection;
-use crate::telemetry::{Component, Counter, Reporter, Seconds, metric};
-use std::time::Duration;
+use crate::telemetry::{Component, Counter, Gauge, Reporter, Seconds, metric};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// For one route. Routes of one transform, or of one sink, add to the same numbers.
 #[derive(Clone, Default)]
@@ -13,7 +14,15 @@ pub struct Reports {
     sink: Component,
     health: Reporter,
     numbers: Numbers,
+    warned: Arc<Occasion>,
 }
+
+/// Something that is said now and then, however often it happens.
+#[derive(Default)]
+struct Occasion(Mutex<Option<Instant>>);
+
+/// How long nothing is said of what was said before.
+const SILENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Default)]
 struct Numbers {
@@ -27,6 +36,10 @@ struct Numbers {
     sent: Counter,
     refused: Counter,
     given_back: Counter,
+    /// Left out of requests that were otherwise taken, or of all of one.
+    rejected_spans: Counter,
+    /// 1 while the sink is held.
+    held: Gauge,
     requests: Counter,
     request_duration: Seconds,
 }
@@ -46,10 +59,12 @@ impl Reports {
             sent: sink.counter(metric::SENT_EVENTS, &[]),
             refused: sink.counter(metric::DISCARDED_EVENTS, &[("intentional", "false")]),
             given_back: sink.counter(metric::GIVEN_BACK_EVENTS, &[]),
+            rejected_spans: sink.counter(metric::REJECTED_SPANS, &[]),
+            held: sink.gauge(metric::SINK_HELD, &[]),
             requests: sink.counter(metric::EXPORT_TRIES, &[]),
             request_duration: sink.seconds(metric::EXPORT_DURATION),
         };
-        Reports { sink_name: sink_name.to_owned(), transform, sink, health, numbers }
+        Reports { sink_name: sink_name.to_owned(), transform, sink, health, numbers, warned: Arc::default() }
     }
 
     pub(super) fn transformed(&self, records: usize, duration: Duration) {
@@ -84,23 +99,71 @@ impl Reports {
         self.numbers.sent.add(1);
     }
 
-    pub(super) fn refused(&self, reason: &str) {
+    /// One trace was, for good.
+    pub(super) fn refused(&self, code: &str, reason: &str) {
         self.numbers.refused.add(1);
-        self.error("backend_refused");
-        tracing::error!(sink = self.sink_name, code = "backend_refused", reason, "the sink refused a trace for good");
+        self.error(code);
+        tracing::error!(sink = self.sink_name, code, reason, "the sink refused a trace for good");
     }
 
-    pub(super) fn reachable(&self) {
+    /// A request was refused, and its parts are sent.
+    pub(super) fn halved(&self) {
+        self.error("request_refused");
+    }
+
+    /// A trace was refused alone, which may not be its fault.
+    pub(super) fn suspected(&self, reason: &str) {
+        self.error("trace_suspected");
+        tracing::debug!(sink = self.sink_name, reason, "the sink refused a trace, which is tried once more");
+    }
+
+    /// The request was taken, but for these spans; for none of them when the backend only has something to say.
+    pub(super) fn rejected_spans(&self, rejected_spans: u64, reason: &str) {
+        let sink = &self.sink_name;
+        self.numbers.rejected_spans.add(rejected_spans);
+        if rejected_spans > 0 {
+            self.error("spans_rejected");
+            tracing::error!(
+                sink,
+                code = "spans_rejected",
+                rejected_spans,
+                reason,
+                "the sink left spans out of a request"
+            );
+        } else if self.warned.is_due() {
+            tracing::warn!(sink, code = "backend_warned", reason, "the sink took a request with a warning");
+        }
+    }
+
+    pub(super) fn taken(&self) {
+        self.numbers.held.set(0);
         if self.health.well() {
             tracing::info!(sink = self.sink_name, "the sink takes traces again");
         }
     }
 
-    pub(super) fn unreachable(&self, reason: &str) {
+    pub(super) fn unavailable(&self, reason: &str) {
         self.error("backend_unavailable");
         if self.health.trouble_is(reason) {
             tracing::warn!(sink = self.sink_name, code = "backend_unavailable", reason, "the sink takes nothing now");
         }
+    }
+
+    /// Nothing more is sent but probes.
+    pub(super) fn held(&self, reason: &str) {
+        self.numbers.held.set(1);
+        self.still_held(reason);
+        tracing::error!(
+            sink = self.sink_name,
+            code = "sink_held",
+            reason,
+            "the sink is held: records wait, and are tried again now and then"
+        );
+    }
+
+    pub(super) fn still_held(&self, reason: &str) {
+        self.error("sink_held");
+        self.health.trouble_is(reason);
     }
 
     pub(super) fn given_back(&self, records: usize) {
@@ -112,5 +175,28 @@ impl Reports {
     fn error(&self, code: &str) {
         let labels = [("error_code", code), ("error_type", "request_failed"), ("stage", "sending")];
         self.sink.counter(metric::ERRORS, &labels).add(1);
+    }
+}
+
+impl Occasion {
+    /// Whether it is time to say it, for the first time or once more.
+    fn is_due(&self) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| last.elapsed() >= SILENCE);
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_is_not_said_again_at_once() {
+        let occasion = Occasion::default();
+        assert!(occasion.is_due() && !occasion.is_due());
     }
 }

@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::pending;
@@ -37,14 +37,16 @@ const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Ex
 /// How one request is answered; when no cue is left, it is accepted.
 pub(super) enum Reply {
     Accepted,
-    RejectedSpans(i64),
-    RetryAfter(Duration),
-    TooLarge,
-    Refused,
-    /// Over HTTP only.
-    Redirect,
+    /// So many spans are rejected, with these words.
+    Partly(i64, &'static str),
+    /// Over gRPC: a code, words, and the delay of a `RetryInfo`.
+    Grpc(Code, &'static str, Option<Duration>),
+    /// Over HTTP: a status, a header, and a body.
+    Http(u16, Option<(HeaderName, &'static str)>, Vec<u8>),
     /// Over HTTP only.
     EndlessError,
+    /// The connection ends with the answer still to come.
+    Lost,
     Never,
 }
 
@@ -144,13 +146,13 @@ impl TraceService for Seen {
         let (metadata, _, message) = request.into_parts();
         match self.hear(metadata.into_headers(), message) {
             Reply::Accepted => Ok(tonic::Response::new(ExportTraceServiceResponse::default())),
-            Reply::RejectedSpans(count) => Ok(tonic::Response::new(partial_success(count))),
-            Reply::RetryAfter(delay) => {
-                let details = encoded_with_retry_info("later", delay);
-                Err(Status::with_details(Code::ResourceExhausted, "later", details.into()))
+            Reply::Partly(count, words) => Ok(tonic::Response::new(partial_success(count, words))),
+            Reply::Grpc(code, words, None) => Err(Status::new(code, words)),
+            Reply::Grpc(code, words, Some(delay)) => {
+                Err(Status::with_details(code, words, encoded_with_retry_info(words, delay).into()))
             }
-            Reply::TooLarge => Err(Status::resource_exhausted("grpc: received message larger than max")),
-            Reply::Refused | Reply::Redirect | Reply::EndlessError => Err(Status::invalid_argument("no")),
+            Reply::Lost => panic!("the connection ends here"),
+            Reply::Http(..) | Reply::EndlessError => unreachable!("HTTP has these alone"),
             Reply::Never => pending().await,
         }
     }
@@ -175,20 +177,23 @@ async fn over_http(State(seen): State<Seen>, headers: HeaderMap, body: Bytes) ->
     };
     match seen.hear(headers, request) {
         Reply::Accepted => success(is_json, &ExportTraceServiceResponse::default()),
-        Reply::RejectedSpans(count) => success(is_json, &partial_success(count)),
-        Reply::RetryAfter(delay) => {
-            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, delay.as_secs().to_string())]).into_response()
+        Reply::Partly(count, words) => success(is_json, &partial_success(count, words)),
+        Reply::Http(status, header, body) => {
+            let mut response = (StatusCode::from_u16(status).expect("a status"), body).into_response();
+            let kind = if is_json { "application/json" } else { "application/x-protobuf" };
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            response.headers_mut().extend(header.map(|(name, value)| (name, HeaderValue::from_static(value))));
+            response
         }
-        Reply::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-        Reply::Refused => (StatusCode::BAD_REQUEST, "no").into_response(),
-        Reply::Redirect => (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, HTTP_PATH)]).into_response(),
+        Reply::Lost => panic!("the connection ends here"),
+        Reply::Grpc(..) => unreachable!("gRPC has these alone"),
         Reply::EndlessError => (StatusCode::BAD_REQUEST, Body::new(Endless)).into_response(),
         Reply::Never => pending().await,
     }
 }
 
-fn partial_success(rejected_spans: i64) -> ExportTraceServiceResponse {
-    let partial_success = Some(ExportTracePartialSuccess { rejected_spans, error_message: "too old".to_owned() });
+fn partial_success(rejected_spans: i64, words: &str) -> ExportTraceServiceResponse {
+    let partial_success = Some(ExportTracePartialSuccess { rejected_spans, error_message: words.to_owned() });
     ExportTraceServiceResponse { partial_success }
 }
 

@@ -152,7 +152,7 @@ fn ends_with_line_break(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::export::fixtures::{answered_call, scope};
-    use crate::export::{Exporter, Outcome, json, request};
+    use crate::export::{Exporter, json, request};
     use rustix::fs::{CWD, Mode, mkfifoat};
     use std::os::unix::fs::PermissionsExt as _;
     use tempfile::TempDir;
@@ -182,7 +182,7 @@ mod tests {
         let path = folder.path().join("new/traces.jsonl");
         let exporter = Exporter::file(path.clone(), scope());
         for traces in [vec![answered_call(1), answered_call(2)], vec![answered_call(3)]] {
-            assert!(exporter.export(traces).await.iter().all(|outcome| *outcome == Outcome::Accepted));
+            assert_eq!(exporter.send(&mut exporter.prepare(traces)).await, Some(Answer::Accepted));
         }
         let line = |traces| json(&request(traces, &scope())).expect("text can be written");
         let expected =

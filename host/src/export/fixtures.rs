@@ -37,7 +37,7 @@ pub(super) fn span(number: u8, key: &str, name: &str) -> Span {
 }
 
 /// An inbound call that waits in a queue, is answered, and is transferred within one team: four spans, two resources.
-pub(super) fn answered_call(number: u8) -> Trace {
+pub(crate) fn answered_call(number: u8) -> Trace {
     let [session, queue, first, second] = [1, 2, 3, 4];
     let ring =
         |seconds| Event { name: "tccc.ring".into(), time_unix_nano: START + seconds * SECOND, attributes: Vec::new() };

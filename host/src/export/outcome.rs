@@ -1,6 +1,7 @@
 //! What a backend said, sorted by what is to be done about it (OTLP specification, "Failures", for gRPC and for HTTP).
 
 use super::quotes::{Quotes, whole};
+use super::refusal::{Cause, Refusal, name_of};
 use super::rpc_status::RpcStatus;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
@@ -10,29 +11,9 @@ use std::error::Error;
 use std::time::{Duration, SystemTime};
 use tonic::Code;
 
-/// What became of one trace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The backend has it. Spans that it left out of a partial success count as accepted: the specification forbids
-    /// sending them again.
-    Accepted,
-    /// Not now: the backend cannot be reached, or asks for patience.
-    Retry {
-        /// How long the backend wants to be left alone, if it said so.
-        after: Option<Duration>,
-        /// A fragment for people. It holds no header's value.
-        reason: String,
-    },
-    /// Never: sending it again would fail again.
-    Refused {
-        /// A fragment for people. It holds no header's value.
-        reason: String,
-    },
-}
-
 /// What a backend said to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub enum Answer {
     /// All spans were taken.
     Accepted,
     /// The request was taken, some of its spans were not. Zero spans and a message is the specification's way to warn.
@@ -50,16 +31,15 @@ pub(super) enum Answer {
         reason: String,
     },
     /// Nothing was taken, and the same request will never be.
-    Refused {
-        /// What happened.
-        reason: String,
-    },
+    Refused(Refusal),
     /// The request is larger than the backend takes; its parts may be taken.
     TooLarge {
         /// What happened.
         reason: String,
     },
 }
+
+// What is said in a reason is a fragment for people, and holds no header's value.
 
 impl Answer {
     pub(super) fn of_response(response: ExportTraceServiceResponse, quotes: &Quotes) -> Self {
@@ -83,7 +63,10 @@ impl Answer {
                 None => Self::out_of_reach(message, quotes),
             };
         }
-        let reason = format!("the backend answered {:?}{}", status.code(), quotes.after_colon(message));
+        let code = name_of(status.code());
+        let reason = format!("the backend answered {code}{}", quotes.after_colon(message));
+        let refused =
+            |reason| Self::Refused(Refusal { status: code.to_owned(), cause: Cause::of_grpc(status.code()), reason });
         let delay = || {
             let details = RpcStatus::decode(status.details()).unwrap_or_default();
             details.retry_delay()
@@ -97,7 +80,7 @@ impl Answer {
             Code::Unknown if message.ends_with("HTTP status code 413") => Self::TooLarge { reason },
             Code::ResourceExhausted => match delay() {
                 Some(delay) => Self::Retry { after: Some(delay), reason },
-                None => Self::Refused { reason },
+                None => refused(reason),
             },
             Code::Cancelled
             | Code::DeadlineExceeded
@@ -105,7 +88,7 @@ impl Answer {
             | Code::OutOfRange
             | Code::Unavailable
             | Code::DataLoss => Self::Retry { after: delay(), reason },
-            _ => Self::Refused { reason },
+            _ => refused(reason),
         }
     }
 
@@ -136,12 +119,11 @@ impl Answer {
                 after: headers.get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now)),
                 reason,
             },
-            _ if status.is_redirection() => Self::Refused {
-                reason: format!(
-                    "the backend answered {status}, and redirects are not followed: set the endpoint to where the traces go"
-                ),
-            },
-            _ => Self::Refused { reason },
+            _ => Self::Refused(Refusal {
+                status: format!("HTTP {}", status.as_u16()),
+                cause: Cause::of_http(status),
+                reason,
+            }),
         }
     }
 
@@ -247,7 +229,7 @@ mod tests {
             ]
             .contains(&code);
             assert_eq!(is_retry_after(&answer, None), is_retried, "{code:?}");
-            assert_eq!(matches!(answer, Answer::Refused { .. }), !is_retried, "{code:?}");
+            assert_eq!(matches!(answer, Answer::Refused(_)), !is_retried, "{code:?}");
         }
     }
 
@@ -257,7 +239,7 @@ mod tests {
         let details = encoded_with_retry_info("", delay);
         let status = Status::with_details(Code::ResourceExhausted, "message size quota", details.into());
         assert!(is_retry_after(&grpc(&status), Some(delay)));
-        assert!(matches!(grpc(&Status::resource_exhausted("quota")), Answer::Refused { .. }));
+        assert!(matches!(grpc(&Status::resource_exhausted("quota")), Answer::Refused(_)));
     }
 
     #[test]
@@ -283,7 +265,7 @@ mod tests {
                 200..=299 => assert_eq!(answer, Answer::Accepted),
                 413 => assert!(matches!(answer, Answer::TooLarge { .. })),
                 429 | 502 | 503 | 504 => assert!(is_retry_after(&answer, None), "{status}"),
-                _ => assert!(matches!(answer, Answer::Refused { .. }), "{status}"),
+                _ => assert!(matches!(answer, Answer::Refused(_)), "{status}"),
             }
         }
     }
@@ -322,7 +304,7 @@ mod tests {
             ("text/plain", b"no such\ntenant\n"),
         ];
         for (kind, body) in bodies {
-            let Answer::Refused { reason } = http(400, &[("content-type", kind)], body) else {
+            let Answer::Refused(Refusal { reason, .. }) = http(400, &[("content-type", kind)], body) else {
                 unreachable!("400 is refused");
             };
             assert!(reason.ends_with("400 Bad Request: no such tenant"), "{reason}");

@@ -57,6 +57,7 @@ struct Place {
     groups: Range<usize>,
     /// What the trace adds to a request at most: traces of equal resources share them.
     request_bytes: usize,
+    spans: usize,
 }
 
 /// The spans of all traces of a request that are of one resource.
@@ -91,7 +92,7 @@ impl Pieces {
             traces: Vec::with_capacity(traces.len()),
         };
         for trace in traces {
-            let first = pieces.groups.len();
+            let (first, spans) = (pieces.groups.len(), trace.spans.len());
             let request_bytes = match encoding {
                 Encoding::Protobuf(protobuf) => protobuf.write(&trace, &mut pieces),
                 Encoding::Json(json) => json.write(trace, &mut pieces),
@@ -103,7 +104,7 @@ impl Pieces {
                 }
             };
             let groups = first..pieces.groups.len();
-            pieces.traces.push(Place { groups, request_bytes });
+            pieces.traces.push(Place { groups, request_bytes, spans });
         }
         pieces
     }
@@ -116,6 +117,11 @@ impl Pieces {
     /// What this trace adds to a request at most, counted in protocol buffers.
     pub(super) fn request_bytes(&self, trace: usize) -> usize {
         self.traces.get(trace).map_or(0, |place| place.request_bytes)
+    }
+
+    /// How many spans this trace has.
+    pub(super) fn spans(&self, trace: usize) -> u64 {
+        self.traces.get(trace).map_or(0, |place| place.spans as u64)
     }
 
     /// One request with all spans of these traces. Spans of equal resources come together, in the order in which the

@@ -53,6 +53,24 @@ impl Prepared {
         self.batches.is_empty()
     }
 
+    /// The traces of the request to send next, by their positions among those that were given. Empty when there is none.
+    #[must_use]
+    pub fn next(&self) -> Range<usize> {
+        self.batches.last().map(|batch| batch.traces.clone()).unwrap_or_default()
+    }
+
+    /// How many spans the next request has.
+    #[must_use]
+    pub fn next_spans(&self) -> u64 {
+        self.next().map(|trace| self.pieces.spans(trace)).sum()
+    }
+
+    /// How long the next request is at most, in bytes before compression.
+    #[must_use]
+    pub fn next_bytes(&self) -> usize {
+        self.next().map(|trace| self.pieces.request_bytes(trace)).sum()
+    }
+
     /// The request to send next, if there is one. It stays the next until it is settled.
     pub(super) fn request(&mut self, encoding: &Encoding) -> Option<Bytes> {
         let batch = self.batches.last_mut()?;
@@ -60,22 +78,40 @@ impl Prepared {
         Some(request.clone())
     }
 
-    /// Takes the traces of the next request out.
-    pub(super) fn settle(&mut self) -> Range<usize> {
+    /// Takes the traces of the next request out: it is known what becomes of them.
+    pub fn settle(&mut self) -> Range<usize> {
         self.batches.pop().map(|batch| batch.traces).unwrap_or_default()
     }
 
     /// Makes two requests of the next one, or says that it is a single trace.
-    pub(super) fn halve(&mut self) -> bool {
-        let Some(batch) = self.batches.pop_if(|batch| batch.traces.len() > 1) else { return false };
+    pub fn halve(&mut self) -> bool {
+        let length = self.next().len();
+        self.divide(length.div_ceil(2))
+    }
+
+    /// Has the first trace of the next request go alone.
+    pub fn single_out(&mut self) {
+        self.divide(1);
+    }
+
+    /// Has the next request go last.
+    pub fn postpone(&mut self) {
+        if let Some(batch) = self.batches.pop() {
+            self.batches.insert(0, batch);
+        }
+    }
+
+    /// Has the first so many traces of the next request go in one of their own. False when none are left over.
+    fn divide(&mut self, first: usize) -> bool {
+        let Some(batch) = self.batches.pop_if(|batch| batch.traces.len() > first) else { return false };
         let Range { start, end } = batch.traces;
-        let middle = start + (end - start).div_ceil(2);
+        let middle = start + first;
         self.batches.extend([Batch::new(middle..end), Batch::new(start..middle)]);
         true
     }
 
     /// The positions of the traces that are still to be sent, among those that were given.
-    pub(super) fn unsettled(&self) -> impl Iterator<Item = usize> + '_ {
+    pub fn unsettled(&self) -> impl Iterator<Item = usize> + '_ {
         self.batches.iter().rev().flat_map(|batch| batch.traces.clone())
     }
 }
@@ -142,6 +178,18 @@ mod tests {
         assert_eq!(batches(&prepared), [0..1, 1..2, 2..3]);
         assert!(!prepared.halve());
         assert_eq!(prepared.unsettled().collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_trace_goes_alone_or_last() {
+        let mut prepared = prepared((1..=3).map(answered_call).collect(), usize::MAX);
+        assert_eq!((prepared.next(), prepared.next_spans()), (0..3, 12));
+        prepared.single_out();
+        prepared.single_out();
+        assert_eq!(batches(&prepared), [0..1, 1..3]);
+        prepared.postpone();
+        assert_eq!(batches(&prepared), [1..3, 0..1]);
+        assert_eq!((prepared.next_spans(), prepared.settle()), (8, 1..3));
     }
 
     #[test]

@@ -40,12 +40,12 @@ impl Backoff {
         Self { settings, bound: settings.initial_delay.min(settings.max_delay), random: fastrand::Rng::with_seed(seed) }
     }
 
-    /// The time until the next attempt: somewhere up to a bound that doubles each time, but not before the backend
-    /// wants to be asked again.
+    /// The time until the next attempt: somewhere up to a bound that doubles each time, counted from when the backend
+    /// wants to be asked again. So not all who were told the same come at the same moment.
     pub fn next_delay(&mut self, retry_after: Option<Duration>) -> Duration {
         let delay = self.bound.mul_f64(self.random.f64());
         self.bound = self.bound.saturating_mul(2).min(self.settings.max_delay);
-        delay.max(retry_after.unwrap_or_default().min(self.settings.max_retry_after))
+        delay.saturating_add(retry_after.unwrap_or_default().min(self.settings.max_retry_after))
     }
 
     /// To be called after a success: the next failure begins a new series.
@@ -78,8 +78,13 @@ mod tests {
     fn a_backend_is_not_asked_before_it_wants_to_be_but_cannot_ask_for_ever() {
         let settings = BackoffSettings::default();
         let mut backoff = Backoff::new(settings, 1);
-        assert_eq!(backoff.next_delay(Some(Duration::from_secs(120))), Duration::from_secs(120));
-        assert_eq!(backoff.next_delay(Some(Duration::MAX)), settings.max_retry_after);
+        for (asked, at_least) in
+            [(Duration::from_secs(120), Duration::from_secs(120)), (Duration::MAX, settings.max_retry_after)]
+        {
+            backoff.reset();
+            let delay = backoff.next_delay(Some(asked));
+            assert!(delay >= at_least && delay <= at_least + settings.initial_delay, "{delay:?}");
+        }
     }
 
     #[test]

@@ -33,15 +33,15 @@ fn exporter(settings: &EndpointSettings) -> Exporter {
     Exporter::new(&endpoint, scope()).expect("an exporter")
 }
 
-async fn export(exporter: &Exporter) -> Outcome {
-    exporter.export(vec![answered_call(1)]).await.remove(0)
+async fn export(exporter: &Exporter) -> Answer {
+    exporter.send(&mut exporter.prepare(vec![answered_call(1)])).await.expect("there is something to send")
 }
 
 /// Why nothing is sent.
 async fn reason(settings: &EndpointSettings) -> String {
     match export(&exporter(settings)).await {
-        Outcome::Retry { after: None, reason } => reason,
-        outcome => unreachable!("nothing can be sent: {outcome:?}"),
+        Answer::Retry { after: None, reason } => reason,
+        answer => unreachable!("nothing can be sent: {answer:?}"),
     }
 }
 
@@ -58,7 +58,7 @@ async fn a_backend_whose_certificate_the_file_has_signed_gets_the_traces() {
         let folder = folder_with(&authority);
         let collector = Collector::start_with_tls(authority.issue(HOST).server(None)).await;
         let exporter = exporter(&settings(folder.path(), &collector, protocol, false));
-        assert_eq!(export(&exporter).await, Outcome::Accepted, "{protocol:?}");
+        assert_eq!(export(&exporter).await, Answer::Accepted, "{protocol:?}");
         assert_eq!(collector.requests(), [request(vec![answered_call(1)], &scope())]);
     }
 }
@@ -90,7 +90,7 @@ async fn the_name_to_check_is_also_the_one_that_the_backend_is_asked_for() {
         let collector = Collector::start_with_tls(authority.issue("otlp.example").server(None)).await;
         let mut settings = settings(folder.path(), &collector, protocol, false);
         settings.tls.server_name = Some("otlp.example".to_owned());
-        assert_eq!(export(&exporter(&settings)).await, Outcome::Accepted, "{protocol:?}");
+        assert_eq!(export(&exporter(&settings)).await, Answer::Accepted, "{protocol:?}");
     }
 }
 
@@ -109,7 +109,7 @@ async fn an_older_version_than_the_least_is_not_spoken() {
             let mut settings = settings(folder.path(), &collector, protocol, false);
             settings.tls.min_version = Some(least);
             if is_taken {
-                assert_eq!(export(&exporter(&settings)).await, Outcome::Accepted, "{protocol:?} {spoken:?}");
+                assert_eq!(export(&exporter(&settings)).await, Answer::Accepted, "{protocol:?} {spoken:?}");
             } else {
                 let reason = reason(&settings).await;
                 assert!(reason.contains("tls.min_version"), "{protocol:?}: {reason}");
@@ -135,7 +135,7 @@ async fn a_backend_that_knows_its_clients_takes_traces_of_those_alone() {
 
         ours.issue("callspan").write(folder.path(), "client");
         let exporter = exporter(&settings(folder.path(), &collector, protocol, true));
-        assert_eq!(export(&exporter).await, Outcome::Accepted, "{protocol:?} {version:?}");
+        assert_eq!(export(&exporter).await, Answer::Accepted, "{protocol:?} {version:?}");
     }
 }
 
@@ -148,9 +148,9 @@ async fn files_that_change_hold_from_the_next_request_on() {
         let collector = Collector::start_with_tls(ours.issue(HOST).server(Some(&ours))).await;
         let exporter = exporter(&settings(folder.path(), &collector, protocol, true));
         let mut prepared = exporter.prepare(vec![answered_call(1)]);
-        let reason = async |prepared: &mut Prepared| match exporter.send(prepared).await.pop() {
-            Some((0, Outcome::Retry { reason, .. })) => reason,
-            outcome => unreachable!("{protocol:?}: {outcome:?}"),
+        let reason = async |prepared: &mut Prepared| match exporter.send(prepared).await {
+            Some(Answer::Retry { reason, .. }) => reason,
+            answer => unreachable!("{protocol:?}: {answer:?}"),
         };
         assert!(reason(&mut prepared).await.contains("set tls.ca_file"));
 
@@ -164,7 +164,7 @@ async fn files_that_change_hold_from_the_next_request_on() {
         assert!(half.contains("refused the client certificate") && half.contains("tls.key_file: "), "{half}");
 
         fs::write(folder.path().join("client.key"), key).expect("it is written");
-        assert_eq!(exporter.send(&mut prepared).await, [(0, Outcome::Accepted)], "{protocol:?}");
+        assert_eq!(exporter.send(&mut prepared).await, Some(Answer::Accepted), "{protocol:?}");
         assert_eq!(collector.requests(), [request(vec![answered_call(1)], &scope())]);
     }
 }
@@ -191,7 +191,7 @@ async fn a_token_that_changes_goes_with_the_next_request() {
             (&token, "", ["key-2", "Bearer token-22"]),
         ] {
             fs::write(path, text).expect("it is written");
-            assert_eq!(export(&exporter).await, Outcome::Accepted, "{protocol:?}");
+            assert_eq!(export(&exporter).await, Answer::Accepted, "{protocol:?}");
             let headers = collector.headers();
             let sent = ["x-key", "authorization"].map(|name| headers.get(name).and_then(|it| it.to_str().ok()));
             assert_eq!(sent, expected.map(Some), "{protocol:?}");

@@ -140,6 +140,9 @@ pub struct Revived {
     pub consumers: BTreeMap<String, u64>,
     /// Letters that nobody is there for, or whose body cannot be read.
     pub left: u64,
+    /// Letters of which everybody has all but a part, and that nobody asked for by their ids or their code.
+    #[serde(default)]
+    pub delivered_in_part: u64,
     pub missing: Vec<LetterId>,
     pub next: Option<Which>,
 }

@@ -4,7 +4,7 @@
 use super::receipt::{Receipt, Settler, receipt};
 use super::room::Room;
 use super::{Consume, Deliver, Refused, Settlement, TraceIdentity};
-use crate::record::Record;
+use crate::record::{Record, Rejection};
 use tokio::sync::mpsc;
 
 /// The end at which a source appends records, for all consumers that take from it. Cheap to clone.
@@ -109,6 +109,11 @@ impl Deliver for Delivery {
 
     fn settle(self, settlement: Settlement) {
         self.settler.settle(settlement);
+    }
+
+    /// Sent again, it would be delivered twice.
+    fn settle_in_part(self, _rejection: Rejection) {
+        self.settle(Settlement::Acknowledged);
     }
 }
 

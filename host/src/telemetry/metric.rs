@@ -83,7 +83,12 @@ pub const EXPORT_TRIES: Metric = Metric { name: "export_tries", brief: "Times th
 pub const EXPORT_DURATION: Metric = Metric { name: "export_duration", brief: "How long the sink took for a batch." };
 pub const REJECTED_SPANS: Metric = Metric {
     name: "rejected_spans",
-    brief: "Spans that the backend left out of requests that it took; they are lost.",
+    brief: "Spans that the backend left out of requests that it took; OTLP does not say which.",
+};
+/// 1 or 0.
+pub const SINK_HELD: Metric = Metric {
+    name: "sink_held",
+    brief: "Whether the sink is held: its backend refuses whatever it is sent, and records wait.",
 };
 pub const GIVEN_BACK_EVENTS: Metric =
     Metric { name: "given_back_events", brief: "Records handed back to their sender, since the sink took nothing." };

@@ -9,7 +9,7 @@ use crate::allocations::allocations_of;
 use crate::race::{ROUNDS, median};
 use crate::records::records;
 use bytes::Bytes;
-use callspan::export::{Endpoint, Exporter, Protocol, Scope, json, request};
+use callspan::export::{Answer, Endpoint, Exporter, Protocol, Scope, json, request};
 use callspan::span::Trace;
 use callspan::transform::{Cache, Engine, Loader, Outcome, Settings, Source};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -107,8 +107,8 @@ fn sending(traces: &[Trace], spans: usize, runtime: &Runtime) {
 
 async fn send_ours(exporter: Arc<Exporter>, traces: Vec<Trace>) {
     let mut prepared = exporter.prepare(traces);
-    exporter.send(&mut prepared).await;
-    assert!(prepared.is_done(), "the yardstick takes everything");
+    let answer = exporter.send(&mut prepared).await;
+    assert_eq!(answer, Some(Answer::Accepted), "the yardstick takes everything");
 }
 
 async fn send_bare(mut client: TraceServiceClient<tonic::transport::Channel>, message: ExportTraceServiceRequest) {

@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use super::folder::is_writable;
 use crate::config::plan::{Part, SinkKind, SinkPlan};
-use crate::export::{Endpoint, Exporter, Outcome, Protocol, Scope};
+use crate::export::{Answer, Endpoint, Exporter, Protocol, Scope};
 use crate::span::{Attribute, Kind, Span, SpanId, Status, Trace, TraceId, Value};
 use rustix::fs::{Access, access};
 use std::path::Path;
@@ -25,20 +25,29 @@ async fn backend(check: String, endpoint: &Endpoint, sends_test_trace: bool) -> 
         Ok(exporter) => exporter,
         Err(error) => return Finding::error(check, format!("failed to {error}"), "correct the sink's options"),
     };
-    let (sent, outcome) = if sends_test_trace {
+    let (sent, answer) = if sends_test_trace {
         let trace = test_trace(SystemTime::now());
         let sent = format!("a test trace, {}", trace.id);
-        (sent, exporter.send(&mut exporter.prepare(vec![trace])).await.into_iter().next().map(|(_, outcome)| outcome))
+        (sent, exporter.send(&mut exporter.prepare(vec![trace])).await)
     } else {
         ("a request without a span".to_owned(), Some(exporter.probe().await))
     };
     let at = format!("{endpoint} by {}", protocol_name(endpoint.protocol()));
-    match outcome {
-        Some(Outcome::Accepted) => Finding::ok(check, format!("{at} takes {sent}")),
-        Some(Outcome::Retry { reason, .. }) => {
+    match answer {
+        Some(Answer::Accepted | Answer::PartiallyAccepted { rejected_spans: 0, .. }) => {
+            Finding::ok(check, format!("{at} takes {sent}"))
+        }
+        Some(Answer::PartiallyAccepted { .. }) => {
+            Finding::error(check, format!("{at} rejects the span of {sent}"), REMEDY_FOR_REFUSAL)
+        }
+        Some(Answer::Retry { reason, .. }) => {
             Finding::error(check, format!("{at}: {reason}"), remedy_for_none(endpoint.protocol()))
         }
-        Some(Outcome::Refused { reason }) => Finding::error(check, format!("{at}: {reason}"), remedy_for_refusal()),
+        Some(Answer::Refused(refusal)) => {
+            let remedy = refusal.advice().unwrap_or_else(|| REMEDY_FOR_REFUSAL.to_owned());
+            Finding::error(check, format!("{at}: {}", refusal.reason), remedy)
+        }
+        Some(Answer::TooLarge { reason }) => Finding::error(check, format!("{at}: {reason}"), REMEDY_FOR_REFUSAL),
         None => Finding::error(check, format!("{at}: nothing was sent"), "try again"),
     }
 }
@@ -59,9 +68,8 @@ fn remedy_for_none(protocol: Protocol) -> String {
     format!("start the backend, or correct `endpoint` and `protocol`: {usual}; until then records wait in the queue")
 }
 
-fn remedy_for_refusal() -> &'static str {
-    "correct `endpoint`, `protocol` and `headers`; if it refuses only what is empty, --send-test-trace tells"
-}
+const REMEDY_FOR_REFUSAL: &str =
+    "correct `endpoint`, `protocol` and `headers`; if it refuses only what is empty, --send-test-trace tells";
 
 /// One span, which says what it is.
 fn test_trace(now: SystemTime) -> Trace {

@@ -79,9 +79,21 @@ pub(super) fn revive(
     now_ms: u64,
 ) -> Result<Response, ControlError> {
     let mut revived = Revived::default();
+    // What was delivered but for a part would be delivered twice: only for whoever asks for just that.
+    let again = match &which {
+        Which::Ids(_) => true,
+        Which::Matching { filter, .. } => filter.code.is_some() || filter.class.is_some(),
+    };
     let (missing, next) = each(store, which, |store, letter| {
-        let consumers =
-            if dry_run { store.would_revive(letter.id, to)? } else { store.revive(letter.id, to, now_ms)? };
+        if !again && letter.refusals.iter().all(|refusal| refusal.is_delivered) {
+            revived.delivered_in_part += 1;
+            return Ok(());
+        }
+        let consumers = if dry_run {
+            store.would_revive(letter.id, to, again)?
+        } else {
+            store.revive(letter.id, to, again, now_ms)?
+        };
         *(if consumers.is_empty() { &mut revived.left } else { &mut revived.letters }) += 1;
         for consumer in consumers {
             *revived.consumers.entry(consumer).or_default() += 1;

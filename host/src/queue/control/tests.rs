@@ -153,6 +153,43 @@ fn consumers_are_listed_with_all_that_is_known_and_forgotten() {
     assert_eq!(consumers(fixture.ask(Request::Consumers)).len(), 1);
 }
 
+/// Delivered all the same, it counts as delivered, and is delivered again only for whoever asks for just that.
+#[test]
+fn what_was_delivered_in_part_is_a_dead_letter_that_is_revived_by_id_or_code_alone() {
+    let mut fixture = Fixture::new(Settings::default());
+    let (one, other) = (fixture.join("calls/one"), fixture.join("calls/other"));
+    fixture.admit(&["a"]);
+    let Verdict::Refused { rejection, mapper } = refused("spans_rejected") else { unreachable!("it is one") };
+    fixture.settle(&one, 1, &Verdict::DeliveredInPart { identity: None, rejection, mapper });
+    let counts = |state: &ConsumerState| (state.waiting, state.counts.delivered, state.counts.dead_lettered);
+    assert_eq!(
+        consumers(fixture.ask(Request::Consumers)).iter().map(counts).collect::<Vec<_>>(),
+        [(0, 1, 0), (1, 0, 0)]
+    );
+
+    let which = |code: Option<&str>| {
+        let filter = Filter { code: code.map(str::to_owned), ..Filter::default() };
+        Which::Matching { filter, next: 0, end: None }
+    };
+    let mut revived = |which, dry_run| match fixture.ask(Request::Revive { which, consumers: None, dry_run }) {
+        Response::Revived(Revived { letters, delivered_in_part, consumers, .. }) => {
+            (letters, delivered_in_part, consumers.into_keys().collect::<Vec<_>>())
+        }
+        other => unreachable!("{other:?}"),
+    };
+    let to_one = vec!["calls/one".to_owned()];
+    assert_eq!(revived(which(None), true), (0, 1, Vec::new()));
+    assert_eq!(revived(which(Some("spans_rejected")), true), (1, 0, to_one.clone()));
+    assert_eq!(revived(Which::Ids(vec![1]), true), (1, 0, to_one));
+
+    // Another one refuses it for good: that one is meant by all.
+    fixture.settle(&other, 1, &refused("no_time"));
+    let revive = Request::Revive { which: which(None), consumers: None, dry_run: false };
+    let Response::Revived(all) = fixture.ask(revive) else { unreachable!("it is revived") };
+    assert_eq!(all.consumers.into_keys().collect::<Vec<_>>(), ["calls/other"]);
+    assert_eq!(fixture.letters(Filter::default()), [1], "it stays a letter of the first");
+}
+
 #[test]
 fn dead_letters_are_listed_filtered_revived_and_purged() {
     let mut fixture = Fixture::new(Settings::default());

@@ -6,7 +6,7 @@ mod tests;
 use super::Shared;
 use crate::queue::store::{Entry, Fate, Lane, LaneNumber, SharedFollower, Stretch, TraceIdentity, Verdict, locked};
 use crate::queue::{Consume, Deliver, SameTrace, Settlement, StoreError, now_ms};
-use crate::record::Record;
+use crate::record::{Record, Rejection};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -307,6 +307,11 @@ impl Deliver for EmbeddedDelivery {
             Settlement::RetryAfter(_) => return,
         };
         self.answer(verdict);
+    }
+
+    fn settle_in_part(mut self, rejection: Rejection) {
+        let mapper = self.seat.mapper.clone();
+        self.answer(Verdict::DeliveredInPart { identity: self.identity, rejection, mapper });
     }
 }
 

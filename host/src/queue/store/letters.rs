@@ -42,6 +42,10 @@ pub struct Refusal {
     pub message: String,
     /// Name and version of the mapper, if one was asked.
     pub mapper: String,
+    /// The consumer has the record all the same, but for a part of it: it gets it once more only if somebody asks for
+    /// just that.
+    #[serde(default)]
+    pub is_delivered: bool,
 }
 
 /// What a consumer says of a record.
@@ -53,6 +57,12 @@ pub(in crate::queue) enum Verdict {
     Duplicate,
     Superseded,
     Refused {
+        rejection: Rejection,
+        mapper: String,
+    },
+    /// Delivered, and kept as a dead letter besides, since a part of it was left out.
+    DeliveredInPart {
+        identity: Option<TraceIdentity>,
         rejection: Rejection,
         mapper: String,
     },
@@ -78,17 +88,15 @@ impl Store {
             }
             (following.name.clone(), following.number)
         };
-        match verdict {
-            Verdict::Delivered(Some(identity)) if !self.settings.duplicates.window.is_zero() => {
-                let row = seen::row(now_ms, Some(&entry.digest));
-                self.pending.put(Table::Seen, seen::of_trace(number, identity), row);
-            }
-            // First it is a letter: when that fails it still waits.
-            Verdict::Refused { rejection, mapper } => {
-                let refusal = refusal(Some(&name), rejection, mapper, now_ms);
-                self.bury(entry, refusal)?;
-            }
-            _ => {}
+        // First it is a letter: when that fails it still waits.
+        if let Verdict::Refused { rejection, mapper } | Verdict::DeliveredInPart { rejection, mapper, .. } = verdict {
+            let is_delivered = verdict.fate() == Fate::Delivered;
+            let refusal = RefusalRow { is_delivered, ..refusal(Some(&name), rejection, mapper, now_ms) };
+            self.bury(entry, refusal)?;
+        }
+        if let Some(identity) = verdict.identity().filter(|_| !self.settings.duplicates.window.is_zero()) {
+            let row = seen::row(now_ms, Some(&entry.digest));
+            self.pending.put(Table::Seen, seen::of_trace(number, identity), row);
         }
         locked(follower).settle(lane, entry.id, verdict.fate());
         Ok(())
@@ -175,19 +183,20 @@ impl Store {
         Ok(body.map(|entry| (letter, entry.record)))
     }
 
-    /// Delivers a dead letter once more: to these of the consumers that refused it, or to all of them. It is a letter no
-    /// more, but for the others. Says to whom it goes.
+    /// Delivers a dead letter once more: to these of the consumers that refused it, or to all of them; to those that have
+    /// it but for a part only with `again`. It is a letter no more, but for the others. Says to whom it goes.
     pub(in crate::queue) fn revive(
         &mut self,
         id: LetterId,
         to: Option<&[String]>,
+        again: bool,
         now_ms: u64,
     ) -> Result<Vec<String>, StoreError> {
         let (Some(mut letter), Some(entry)) = (self.open_letter(id)?, self.letter_body(id)?) else {
             return Ok(Vec::new());
         };
         let of_intake = letter.refusals.iter().find(|refusal| refusal.consumer.is_empty()).cloned();
-        let (targets, others) = self.revivers(&letter, &entry, to);
+        let (targets, others) = self.revivers(&letter, &entry, to, again);
         if targets.is_empty() {
             return Ok(targets);
         }
@@ -220,15 +229,22 @@ impl Store {
         &self,
         id: LetterId,
         to: Option<&[String]>,
+        again: bool,
     ) -> Result<Vec<String>, StoreError> {
         Ok(match (self.open_letter(id)?, self.letter_body(id)?) {
-            (Some(letter), Some(entry)) => self.revivers(&letter, &entry, to).0,
+            (Some(letter), Some(entry)) => self.revivers(&letter, &entry, to, again).0,
             _ => Vec::new(),
         })
     }
 
     /// To whom of those that lack it a letter goes, and who lacks it besides.
-    fn revivers(&self, letter: &LetterRow, entry: &Entry, to: Option<&[String]>) -> (Vec<String>, Vec<String>) {
+    fn revivers(
+        &self,
+        letter: &LetterRow,
+        entry: &Entry,
+        to: Option<&[String]>,
+        again: bool,
+    ) -> (Vec<String>, Vec<String>) {
         // What was refused when it was received goes to everybody who takes from its source.
         let lacking: Vec<String> = if letter.refusals.iter().any(|refusal| refusal.consumer.is_empty()) {
             let takes = |follower: &&SharedFollower| {
@@ -237,7 +253,8 @@ impl Store {
             };
             self.followers.values().filter(takes).map(|follower| locked(follower).name.clone()).collect()
         } else {
-            letter.refusals.iter().map(|refusal| refusal.consumer.clone()).collect()
+            let lacking = letter.refusals.iter().filter(|refusal| again || !refusal.is_delivered);
+            lacking.map(|refusal| refusal.consumer.clone()).collect()
         };
         // One that takes nothing from its source any more would not get it.
         let is_there = |name: &String| {
@@ -325,9 +342,17 @@ impl Store {
 }
 
 impl Verdict {
+    /// What it was delivered as.
+    fn identity(&self) -> Option<&TraceIdentity> {
+        match self {
+            Self::Delivered(identity) | Self::DeliveredInPart { identity, .. } => identity.as_ref(),
+            _ => None,
+        }
+    }
+
     fn fate(&self) -> Fate {
         match self {
-            Self::Delivered(_) => Fate::Delivered,
+            Self::Delivered(_) | Self::DeliveredInPart { .. } => Fate::Delivered,
             Self::Skipped => Fate::Skipped,
             Self::Duplicate => Fate::Duplicate,
             Self::Superseded => Fate::Superseded,
@@ -338,8 +363,9 @@ impl Verdict {
 
 impl From<RefusalRow> for Refusal {
     fn from(row: RefusalRow) -> Self {
-        let RefusalRow { consumer, at_ms, class, code, path, message, mapper } = row;
-        Refusal { consumer: Some(consumer).filter(|name| !name.is_empty()), at_ms, class, code, path, message, mapper }
+        let RefusalRow { consumer, at_ms, class, code, path, message, mapper, is_delivered } = row;
+        let consumer = Some(consumer).filter(|name| !name.is_empty());
+        Refusal { consumer, at_ms, class, code, path, message, mapper, is_delivered }
     }
 }
 
@@ -352,5 +378,6 @@ fn refusal(consumer: Option<&str>, rejection: &Rejection, mapper: &str, at_ms: u
         path: rejection.path.clone(),
         message: rejection.message.clone(),
         mapper: mapper.to_owned(),
+        is_delivered: false,
     }
 }

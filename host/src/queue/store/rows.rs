@@ -182,6 +182,9 @@ pub(in crate::queue) struct RefusalRow {
     /// Its name and version.
     #[prost(string, tag = "7")]
     pub mapper: String,
+    /// The consumer has the record all the same, but for a part of it.
+    #[prost(bool, tag = "8")]
+    pub is_delivered: bool,
 }
 
 /// Something that was taken in before.

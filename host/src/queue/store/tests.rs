@@ -199,12 +199,15 @@ fn a_refused_record_is_one_letter_with_everybody_who_refused_it() {
     // To one of the two it goes again; for the other it stays a letter.
     let first = letters.first().expect("two").id;
     let to_one_alone = ["one".to_owned()];
-    assert_eq!(fixture.store.revive(first, Some(&to_one_alone), NOW).expect("the disk works"), to_one_alone);
+    assert_eq!(fixture.store.revive(first, Some(&to_one_alone), true, NOW).expect("the disk works"), to_one_alone);
     assert_eq!(bodies(&fixture.take_all(&one)), ["a"]);
     assert!(fixture.take_all(&other).is_empty());
     assert_eq!(fixture.store.letter_totals().0, 2);
-    assert_eq!(fixture.store.revive(first, Some(&to_one_alone), NOW).expect("the disk works"), Vec::<String>::new());
-    assert_eq!(fixture.store.revive(first, None, NOW).expect("the disk works"), ["other"]);
+    assert_eq!(
+        fixture.store.revive(first, Some(&to_one_alone), true, NOW).expect("the disk works"),
+        Vec::<String>::new()
+    );
+    assert_eq!(fixture.store.revive(first, None, true, NOW).expect("the disk works"), ["other"]);
     assert_eq!(fixture.store.letter_totals().0, 1);
     assert_eq!((waiting(&one), waiting(&other)), (1, 1));
     assert!(fixture.take_all(&other).iter().all(|(_, entry)| entry.is_replay));

@@ -133,7 +133,7 @@ impl Run {
         if is_due {
             let counts = &mut self.now.consumers.get_mut(name).expect("it is known").counts;
             match verdict {
-                Verdict::Delivered(_) => counts.delivered += 1,
+                Verdict::Delivered(_) | Verdict::DeliveredInPart { .. } => counts.delivered += 1,
                 Verdict::Skipped => counts.skipped += 1,
                 Verdict::Duplicate => counts.duplicates += 1,
                 Verdict::Superseded => counts.superseded += 1,
@@ -175,7 +175,7 @@ impl Run {
         let Some(id) = self.any_letter() else { return };
         let to = self.random.bool().then(|| vec![self.random.choice(NAMES).expect("one").to_owned()]);
         let now_ms = self.now_ms;
-        let targets = self.store().revive(id, to.as_deref(), now_ms).expect("the disk works");
+        let targets = self.store().revive(id, to.as_deref(), true, now_ms).expect("the disk works");
         let expected = self.now.targets(id, to.as_deref());
         self.tell(format!("revived {id} for {to:?}: {targets:?}"));
         assert_eq!(targets.iter().collect::<BTreeSet<_>>(), expected.iter().collect());

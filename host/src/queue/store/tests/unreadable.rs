@@ -71,7 +71,7 @@ fn a_record_is_kept_though_the_letters_cannot_be_read() {
     assert_eq!(summary(&other, |counts| counts.dead_lettered), (0, 1));
     fixture.store.write(true).expect("the disk works");
     fixture.store.keep_house(NOW + 1000 * DAY_MS).expect("it is no reason to stop");
-    let kept = fixture.store.would_revive(1, None).expect("it can be read");
+    let kept = fixture.store.would_revive(1, None, true).expect("it can be read");
     assert_eq!(kept, ["other"]);
 }
 
