@@ -31,6 +31,7 @@ mod retention;
 mod rows;
 mod seal;
 mod seen;
+mod versions;
 mod watermark;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::journals;
 use super::reader::{Reader, id_of, is_damage};
 use super::rows::{ConsumerRow, LogRow, SegmentRow};
 use super::seal::Seal;
+use super::versions;
 use super::watermark::Watermark;
 use super::{CONSUMER_PREFIX, LOG_KEY, Limits, SEGMENT_PREFIX, Store, Table, Transaction, segment_key};
 use crate::queue::{OpenError, Settings, StoreError};
@@ -319,6 +320,7 @@ fn open_tables(folder: &Folder, recovered: &mut Recovered) -> Result<(Database, 
 
 /// Opens the tables and reads the state; a reason why not. The library may panic over bytes that it did not write.
 fn attempt(store: &Path) -> Result<(Database, State), String> {
+    versions::check(store)?;
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let database = Database::open(store).map_err(|error| error.to_string())?;
         let state = state(&database).map_err(|error| error.to_string())?;
