@@ -37,7 +37,7 @@ pub(super) struct Keeper {
 /// With so many records in a transaction there is a crowd: transactions then begin at least this far apart, so that more
 /// records share one. Whoever comes alone waits for nobody.
 const CROWD: usize = 4;
-const PACE: Duration = Duration::from_millis(2);
+const PACE: Duration = Duration::from_millis(3);
 /// What consumers settled waits this long for a transaction of somebody else.
 const SETTLED_PATIENCE: Duration = Duration::from_millis(50);
 const HOUSEKEEPING: Duration = Duration::from_secs(1);

@@ -4,11 +4,10 @@ use super::database::{Table, Transaction};
 use super::entry::Entry;
 use super::reader::{RECORDS, is_damage};
 use super::rows::SegmentRow;
-use super::seen::{self, BodyDigest, PushKind};
+use super::seen::{self, BodyDigest, PushKind, Short};
 use super::{Store, id_key, locked};
 use crate::queue::StoreError;
 use crate::record::Record;
-use bytes::Bytes;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -58,7 +57,7 @@ impl Store {
                     taken.push(Taken::Duplicate);
                     continue;
                 }
-                transaction.put(Table::Seen, fingerprint.clone(), seen::row(now_ms, None));
+                transaction.remember(fingerprint.clone(), seen::row(now_ms, None));
             }
             let entry = Entry {
                 id: next_id,
@@ -104,7 +103,7 @@ impl Store {
         received
     }
 
-    fn push_fingerprint(&self, arrival: &Arrival) -> Option<Bytes> {
+    fn push_fingerprint(&self, arrival: &Arrival) -> Option<Short> {
         let push_id = arrival.push_id.as_ref().filter(|_| !self.settings.duplicates.window.is_zero())?;
         Some(seen::of_push(PushKind::Record, &arrival.source, push_id, &arrival.digest))
     }
@@ -115,7 +114,7 @@ impl Store {
             Err(error) if is_damage(&error) => None,
             row => row?,
         };
-        Ok(row.and_then(|row| seen::within_window(row, now_ms, &self.settings.duplicates)).is_some())
+        Ok(row.and_then(|row| seen::within_window(&row, now_ms, &self.settings.duplicates)).is_some())
     }
 
     /// Begins a new segment when the last one is large enough: while everybody keeps up, soon, so that it is given back

@@ -6,8 +6,8 @@
 
 mod files;
 
-use super::recent::{self, RECENT_MAX, Recent};
-use super::seen::Generation;
+use super::recent::{self, Pair, RECENT_MAX, Recent};
+use super::seen::{Generation, Short};
 use crate::queue::StoreError;
 use bytes::Bytes;
 use fjall::compaction::{Fifo, Leveled};
@@ -27,15 +27,16 @@ pub(in crate::queue) enum Table {
     State,
     Letters,
     LetterBodies,
-    /// Fingerprints, in the generation that is written to, or on their way there.
-    Seen,
     /// The segment of this number.
     Records(u32),
 }
 
 /// Changes that are made together or not at all.
 #[derive(Clone, Default)]
-pub(in crate::queue) struct Transaction(Vec<(Table, Bytes, Option<Bytes>)>);
+pub(in crate::queue) struct Transaction {
+    rows: Vec<(Table, Bytes, Option<Bytes>)>,
+    fingerprints: Vec<Pair>,
+}
 
 pub(in crate::queue) struct Database {
     folder: PathBuf,
@@ -65,32 +66,38 @@ const SEEN_PREFIX: &str = "seen-";
 
 impl Transaction {
     pub(in crate::queue) fn put(&mut self, table: Table, key: impl Into<Bytes>, row: impl Into<Bytes>) {
-        self.0.push((table, key.into(), Some(row.into())));
+        self.rows.push((table, key.into(), Some(row.into())));
     }
 
     pub(in crate::queue) fn remove(&mut self, table: Table, key: impl Into<Bytes>) {
-        self.0.push((table, key.into(), None));
+        self.rows.push((table, key.into(), None));
+    }
+
+    /// What is to be remembered under a fingerprint.
+    pub(in crate::queue) fn remember(&mut self, fingerprint: Short, row: Short) {
+        self.fingerprints.push((fingerprint, row));
+    }
+
+    /// Whether something is to be.
+    pub(in crate::queue) fn remembers(&self, fingerprint: &Short) -> bool {
+        self.fingerprints.iter().any(|(known, _)| known == fingerprint)
     }
 
     /// What becomes of a row: Some(None) if it is removed, None if nothing does.
     pub(in crate::queue) fn get(&self, table: Table, key: &[u8]) -> Option<Option<Bytes>> {
-        let change = self.0.iter().rev().find(|(known, known_key, _)| *known == table && known_key == key);
+        let change = self.rows.iter().rev().find(|(known, known_key, _)| *known == table && known_key == key);
         change.map(|(_, _, row)| row.clone())
     }
 
     /// The keys of a table's rows that change.
     pub(in crate::queue) fn keys(&self, table: Table) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().filter(move |(known, ..)| *known == table).map(|(_, key, _)| &**key)
-    }
-
-    /// Whether this fingerprint is among what is written.
-    pub(in crate::queue) fn puts(&self, fingerprint: &[u8]) -> bool {
-        self.get(Table::Seen, fingerprint).is_some_and(|row| row.is_some())
+        self.rows.iter().filter(move |(known, ..)| *known == table).map(|(_, key, _)| &**key)
     }
 
     /// Adds the changes of another one, which keeps them.
     pub(in crate::queue) fn append(&mut self, other: &Transaction) {
-        self.0.extend_from_slice(&other.0);
+        self.rows.extend_from_slice(&other.rows);
+        self.fingerprints.extend_from_slice(&other.fingerprints);
     }
 }
 
@@ -153,12 +160,8 @@ impl Database {
     pub(in crate::queue) fn commit(&self, transaction: Transaction, sync: bool) -> Result<(), StoreError> {
         let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
         let mut batch = self.inner.batch().durability(Some(mode));
-        let mut fingerprints = Vec::new();
-        for (table, key, row) in transaction.0 {
-            if table == Table::Seen {
-                fingerprints.extend(row.map(|row| (key, row)));
-                continue;
-            }
+        let Transaction { rows, fingerprints } = transaction;
+        for (table, key, row) in rows {
             let table = match (self.table(table), table) {
                 (Some(table), _) => table,
                 (None, Table::Records(_)) => return Err(StoreError::Closed),
@@ -187,7 +190,7 @@ impl Database {
         let write = || {
             let mut table = generation.start_ingestion()?;
             for (key, row) in sorted {
-                table.write(Bytes::from(key), Bytes::from(row))?;
+                table.write(Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&row))?;
             }
             table.finish()?;
             // Should they be there still after a crash, nothing is lost by that.
@@ -241,13 +244,13 @@ impl Database {
     }
 
     /// What is remembered under this fingerprint, in any generation.
-    pub(in crate::queue) fn seen(&self, fingerprint: &[u8]) -> Result<Option<Bytes>, StoreError> {
+    pub(in crate::queue) fn seen(&self, fingerprint: &[u8]) -> Result<Option<Short>, StoreError> {
         if let Some(row) = self.recent.get(fingerprint) {
             return Ok(Some(row));
         }
         for generation in self.seen.values().rev() {
             if let Some(row) = generation.get(fingerprint).map_err(StoreError::Read)? {
-                return Ok(Some(Bytes::from(row)));
+                return Ok(Some(Short::from_slice(&row)));
             }
         }
         Ok(None)
@@ -319,7 +322,6 @@ impl Database {
             Table::State => Some(&self.state),
             Table::Letters => Some(&self.letters),
             Table::LetterBodies => Some(&self.letter_bodies),
-            Table::Seen => self.seen.values().next_back(),
             Table::Records(number) => self.segments.get(&number),
         }
     }

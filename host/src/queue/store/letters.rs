@@ -81,22 +81,23 @@ impl Store {
         verdict: &Verdict,
         now_ms: u64,
     ) -> Result<(), StoreError> {
-        let (name, number) = {
+        let number = {
             let following = locked(follower);
             if !following.lanes.get(&lane).is_some_and(|lane| lane.is_open(entry.id)) {
                 return Ok(());
             }
-            (following.name.clone(), following.number)
+            following.number
         };
         // First it is a letter: when that fails it still waits.
         if let Verdict::Refused { rejection, mapper } | Verdict::DeliveredInPart { rejection, mapper, .. } = verdict {
             let is_delivered = verdict.fate() == Fate::Delivered;
+            let name = locked(follower).name.clone();
             let refusal = RefusalRow { is_delivered, ..refusal(Some(&name), rejection, mapper, now_ms) };
             self.bury(entry, refusal)?;
         }
         if let Some(identity) = verdict.identity().filter(|_| !self.settings.duplicates.window.is_zero()) {
             let row = seen::row(now_ms, Some(&entry.digest));
-            self.pending.put(Table::Seen, seen::of_trace(number, identity), row);
+            self.pending.remember(seen::of_trace(number, identity), row);
         }
         locked(follower).settle(lane, entry.id, verdict.fate());
         Ok(())
@@ -113,7 +114,7 @@ impl Store {
         let push_id = arrival.push_id.as_deref().unwrap_or_default();
         let fingerprint = seen::of_push(PushKind::Letter, &arrival.source, push_id, &arrival.digest);
         let is_remembered = !self.settings.duplicates.window.is_zero();
-        if is_remembered && (self.was_seen(&fingerprint, now_ms)? || self.pending.puts(&fingerprint)) {
+        if is_remembered && (self.was_seen(&fingerprint, now_ms)? || self.pending.remembers(&fingerprint)) {
             return Ok(false);
         }
         let entry = Entry {
@@ -128,7 +129,7 @@ impl Store {
         self.log.next_id += 1;
         self.bury(&entry, refusal(None, rejection, "", now_ms))?;
         if is_remembered {
-            self.pending.put(Table::Seen, fingerprint, seen::row(now_ms, None));
+            self.pending.remember(fingerprint, seen::row(now_ms, None));
         }
         Ok(true)
     }

@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::id_key;
 use super::rows::RecordRow;
 use super::seal::{CannotOpen, Seal};
-use super::seen::{self, TraceIdentity};
+use super::seen::{self, Short, TraceIdentity};
 use crate::queue::{DuplicateSettings, StoreError};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ impl Reader {
             return Ok(None);
         }
         let row = self.seen(&seen::of_trace(consumer, identity))?;
-        Ok(row.and_then(|row| seen::within_window(row, now_ms, &self.duplicates)).map(|row| row.digest))
+        Ok(row.and_then(|row| seen::within_window(&row, now_ms, &self.duplicates)).map(|row| row.digest))
     }
 
     pub(super) fn seal(&self) -> &Seal {
@@ -179,7 +179,7 @@ impl Reader {
     }
 
     /// What is remembered under this fingerprint.
-    pub(super) fn seen(&self, fingerprint: &[u8]) -> Result<Option<Bytes>, StoreError> {
+    pub(super) fn seen(&self, fingerprint: &[u8]) -> Result<Option<Short>, StoreError> {
         self.with(|database| database.seen(fingerprint))
     }
 

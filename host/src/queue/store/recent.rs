@@ -7,7 +7,7 @@
 //! key-length(1) key row-length(1) row …                   a row of the table `recent`, under the number of the transaction
 //! ```
 
-use bytes::Bytes;
+use super::seen::Short;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,16 +20,13 @@ pub(super) struct Recent(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    rows: HashMap<Box<[u8]>, Box<[u8]>>,
+    rows: HashMap<Short, Short>,
     /// The transactions whose rows hold them.
     transactions: Range<u64>,
 }
 
 /// A fingerprint, and what is remembered under it.
-pub(super) type Pair = (Bytes, Bytes);
-
-/// A key of a table and what stands under it.
-pub(super) type Row = (Box<[u8]>, Box<[u8]>);
+pub(super) type Pair = (Short, Short);
 
 impl Recent {
     /// Those of this row, which was found when the tables were opened; rows come in their order.
@@ -43,7 +40,7 @@ impl Recent {
         while let Some((key, after_key)) = split(rest)
             && let Some((row, after_row)) = split(after_key)
         {
-            state.rows.insert(key.into(), row.into());
+            state.rows.insert(Short::from_slice(key), Short::from_slice(row));
             rest = after_row;
         }
     }
@@ -57,13 +54,11 @@ impl Recent {
     pub(super) fn add(&self, pairs: Vec<Pair>) {
         let mut state = self.state();
         state.transactions.end += 1;
-        for (key, row) in pairs {
-            state.rows.insert((*key).into(), (*row).into());
-        }
+        state.rows.extend(pairs);
     }
 
-    pub(super) fn get(&self, key: &[u8]) -> Option<Bytes> {
-        self.state().rows.get(key).map(|row| Bytes::copy_from_slice(row))
+    pub(super) fn get(&self, key: &[u8]) -> Option<Short> {
+        self.state().rows.get(key).cloned()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -71,9 +66,9 @@ impl Recent {
     }
 
     /// All of them in their order, and the transactions whose rows hold them.
-    pub(super) fn sorted(&self) -> (Vec<Row>, Range<u64>) {
+    pub(super) fn sorted(&self) -> (Vec<Pair>, Range<u64>) {
         let state = self.state();
-        let mut sorted: Vec<_> = state.rows.iter().map(|(key, row)| (key.clone(), row.clone())).collect();
+        let mut sorted: Vec<Pair> = state.rows.iter().map(|(key, row)| (key.clone(), row.clone())).collect();
         sorted.sort_unstable();
         (sorted, state.transactions.clone())
     }
@@ -111,7 +106,7 @@ mod tests {
     use super::*;
 
     fn pair(key: &'static str, row: &'static str) -> Pair {
-        (key.into(), row.into())
+        (Short::from_slice(key.as_bytes()), Short::from_slice(row.as_bytes()))
     }
 
     #[test]
@@ -125,7 +120,7 @@ mod tests {
         for recent in [recent, again] {
             assert_eq!((recent.get(b"b").as_deref(), recent.get(b"c")), (Some(b"2".as_slice()), None));
             let (sorted, transactions) = recent.sorted();
-            let keys: Vec<&[u8]> = sorted.iter().map(|(key, _)| &**key).collect();
+            let keys: Vec<&[u8]> = sorted.iter().map(|(key, _)| key.as_slice()).collect();
             assert_eq!((keys, transactions), (vec![b"a".as_slice(), b"b".as_slice()], 0..2));
             recent.clear();
             assert_eq!((recent.len(), recent.next()), (0, 2));

@@ -14,7 +14,11 @@ use crate::queue::DuplicateSettings;
 use bytes::Bytes;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
+use smallvec::SmallVec;
 use std::time::Duration;
+
+/// A fingerprint, or its row: so short that it lies where it is used, for each record has several of them.
+pub(in crate::queue) type Short = SmallVec<[u8; 32]>;
 
 /// When a generation began, in milliseconds since 1970.
 pub(in crate::queue) type Generation = u64;
@@ -38,12 +42,11 @@ pub(in crate::queue) fn digest(body: &[u8]) -> BodyDigest {
 }
 
 /// Of a push, or of a letter that the intake makes of one.
-pub(in crate::queue) fn of_push(kind: PushKind, source: &str, push_id: &str, digest: &BodyDigest) -> Bytes {
+pub(in crate::queue) fn of_push(kind: PushKind, source: &str, push_id: &str, digest: &BodyDigest) -> Short {
     let hash = Sha256::new().chain_update((source.len() as u64).to_be_bytes()).chain_update(source);
     let hash = hash.chain_update((push_id.len() as u64).to_be_bytes()).chain_update(push_id).chain_update(digest);
-    let mut key = vec![kind as u8];
-    key.extend(hash.finalize().iter().take(16));
-    key.into()
+    let hash: BodyDigest = hash.finalize().first_chunk().copied().unwrap_or_default();
+    concat([&[kind as u8], &hash])
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,17 +57,21 @@ pub(in crate::queue) enum PushKind {
 }
 
 /// Of a trace that was delivered to the consumer of this number.
-pub(in crate::queue) fn of_trace(consumer: u32, identity: &TraceIdentity) -> Bytes {
-    [b"t".as_slice(), &consumer.to_be_bytes(), &identity.trace_id, &identity.span_id].concat().into()
+pub(in crate::queue) fn of_trace(consumer: u32, identity: &TraceIdentity) -> Short {
+    concat([b"t".as_slice(), &consumer.to_be_bytes(), &identity.trace_id, &identity.span_id])
 }
 
-pub(in crate::queue) fn row(at_ms: u64, digest: Option<&BodyDigest>) -> Bytes {
+pub(in crate::queue) fn row(at_ms: u64, digest: Option<&BodyDigest>) -> Short {
     let digest = digest.map(|digest| Bytes::copy_from_slice(digest)).unwrap_or_default();
-    SeenRow { at_ms, digest }.encode_to_vec().into()
+    let row = SeenRow { at_ms, digest };
+    let mut encoded = Short::from_elem(0, row.encoded_len());
+    // It has just the room that is needed.
+    let _encoded = row.encode(&mut encoded.as_mut_slice());
+    encoded
 }
 
 /// The row, unless it is older than the window.
-pub(in crate::queue) fn within_window(row: Bytes, now_ms: u64, settings: &DuplicateSettings) -> Option<SeenRow> {
+pub(in crate::queue) fn within_window(row: &[u8], now_ms: u64, settings: &DuplicateSettings) -> Option<SeenRow> {
     let row = SeenRow::decode(row).ok()?;
     let age_ms = now_ms.saturating_sub(row.at_ms);
     (u128::from(age_ms) <= settings.window.as_millis()).then_some(row)
@@ -73,6 +80,12 @@ pub(in crate::queue) fn within_window(row: Bytes, now_ms: u64, settings: &Duplic
 /// Whether a new generation begins, after one that began then.
 pub(in crate::queue) fn is_over(generation: Generation, now_ms: u64, settings: &DuplicateSettings) -> bool {
     u128::from(now_ms.saturating_sub(generation)) > settings.window.max(GENERATION_MIN).as_millis()
+}
+
+fn concat<const N: usize>(parts: [&[u8]; N]) -> Short {
+    let mut whole = Short::new();
+    parts.iter().for_each(|part| whole.extend_from_slice(part));
+    whole
 }
 
 #[cfg(test)]
@@ -98,9 +111,9 @@ mod tests {
     #[test]
     fn a_row_counts_up_to_the_end_of_the_window() {
         let settings = DuplicateSettings { window: Duration::from_secs(10), ..DuplicateSettings::default() };
-        let at = |now_ms| within_window(row(1_000, None), now_ms, &settings).is_some();
+        let at = |now_ms| within_window(&row(1_000, None), now_ms, &settings).is_some();
         assert_eq!([0, 1_000, 11_000, 11_001].map(at), [true, true, true, false]);
-        assert!(within_window(Bytes::from_static(b"\xff"), 0, &settings).is_none(), "damaged");
+        assert!(within_window(b"\xff", 0, &settings).is_none(), "damaged");
         assert_eq!([61_000, 61_001].map(|now_ms| is_over(1_000, now_ms, &settings)), [false, true]);
         let settings = DuplicateSettings { window: Duration::from_secs(100), ..settings };
         assert_eq!([101_000, 101_001].map(|now_ms| is_over(1_000, now_ms, &settings)), [false, true]);
