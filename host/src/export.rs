@@ -95,8 +95,12 @@ enum Sink {
     Console(Arc<Console>),
     /// Says what a test wants to hear of a request.
     #[cfg(test)]
-    Double(Box<dyn Fn(Bytes) -> Answer + Send + Sync>),
+    Double(Box<dyn Fn(Bytes) -> Later + Send + Sync>),
 }
+
+/// An answer that may be long in coming.
+#[cfg(test)]
+type Later = std::pin::Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 type Console = Mutex<Box<dyn Write + Send>>;
 
@@ -153,7 +157,17 @@ impl Exporter {
     /// An exporter whose backend is a function of a request in protocol buffers.
     #[cfg(test)]
     pub(crate) fn double(answer: impl Fn(Bytes) -> Answer + Send + Sync + 'static) -> Self {
-        Self::with_sink(Sink::Double(Box::new(answer)), Encoding::protobuf(&Scope::default()))
+        Self::slow_double(move |request| std::future::ready(answer(request)))
+    }
+
+    /// The same with answers that come in their own time.
+    #[cfg(test)]
+    pub(crate) fn slow_double<A>(answer: impl Fn(Bytes) -> A + Send + Sync + 'static) -> Self
+    where
+        A: Future<Output = Answer> + Send + 'static,
+    {
+        let later = move |request| -> Later { Box::pin(answer(request)) };
+        Self::with_sink(Sink::Double(Box::new(later)), Encoding::protobuf(&Scope::default()))
     }
 
     fn with_sink(sink: Sink, encoding: Encoding) -> Self {
@@ -217,7 +231,7 @@ impl Sink {
                 blocking(move || print(&console, &request)).await
             }
             #[cfg(test)]
-            Self::Double(answer) => answer(request),
+            Self::Double(answer) => answer(request).await,
         }
     }
 }

@@ -7,7 +7,7 @@ mod sources;
 
 use crate::config::plan::Plan;
 use crate::connections::{ConnectionLimits, serve};
-use crate::delivery::{self, Hold, Reports, Route};
+use crate::delivery::{self, Hold, Reports, Route, Turns};
 use crate::queue::{
     self, Capacity, Consume, ConsumerSettings, Durability, EmbeddedQueue, Joining, MemoryQueue, Room, Surroundings,
     consumer,
@@ -87,6 +87,7 @@ impl Service {
         for sink in plan.sinks {
             let component = metrics.component("sink", sink.plan.kind.type_name(), &sink.name);
             let (reporter, hold) = (health.part("sink", &sink.name), Hold::default());
+            let turns = Turns::new(sink.plan.delivery.concurrency, &component);
             for (transform, plugin) in transforms.iter().filter(|(part, _)| sink.inputs.contains(&part.name)) {
                 let mapping = metrics.component("transform", "plugin", &transform.name);
                 let exporter = sinks::exporter(&sink.plan.kind, scope(plugin))?;
@@ -98,6 +99,7 @@ impl Service {
                     plugin: Arc::clone(plugin),
                     exporter,
                     hold: hold.clone(),
+                    turns: turns.clone(),
                     settings: sink.plan.delivery.clone(),
                     reports: Reports::new(&sink.name, mapping, component.clone(), reporter.clone()),
                 });
@@ -280,6 +282,7 @@ struct Way {
     plugin: Arc<Plugin>,
     exporter: export::Exporter,
     hold: Hold,
+    turns: Turns,
     settings: delivery::Settings,
     reports: Reports,
 }
@@ -304,8 +307,8 @@ impl Way {
     }
 
     fn run<C: Consume>(self, consumer: C) -> Running {
-        let Way { workers, plugin, exporter, hold, settings, reports, .. } = self;
-        Box::pin(delivery::run(Route { consumer, workers, plugin, exporter, hold, settings, reports }))
+        let Way { workers, plugin, exporter, hold, turns, settings, reports, .. } = self;
+        Box::pin(delivery::run(Route { consumer, workers, plugin, exporter, hold, turns, settings, reports }))
     }
 }
 

@@ -3,6 +3,7 @@
 mod example;
 mod mistakes;
 mod queue;
+mod requests;
 
 use super::plan::{ConsoleCodec, Plan, SinkKind, SourcePlan};
 use super::privacy::HMAC_KEY;

@@ -9,6 +9,7 @@
 //! all others. When nothing more comes at all, a suspect is found guilty after a while.
 
 use super::hold::{Hold, Past};
+use super::turns::Turns;
 use super::{Delivering, Reports, Settings, rejections};
 use crate::export::{Answer, Backoff, Exporter, Prepared, Refusal};
 use crate::queue::{Deliver, Settlement};
@@ -24,6 +25,7 @@ const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 pub(super) struct Sender {
     pub(super) exporter: Exporter,
     pub(super) hold: Hold,
+    pub(super) turns: Turns,
     pub(super) settings: Settings,
     pub(super) reports: Reports,
 }
@@ -53,9 +55,9 @@ struct Accusation {
 }
 
 impl Sender {
-    /// Sends all of this and settles the deliveries, in whose order the traces are. `slot` is given back early if the
+    /// Sends all of this and settles the deliveries, in whose order the traces are. `turn` is given back early if the
     /// batch only waits for others to show who is at fault.
-    pub(super) async fn send<D: Deliver>(&self, delivering: Delivering<D>, slot: impl Send) {
+    pub(super) async fn send<D: Deliver>(&self, delivering: Delivering<D>, turn: impl Send) {
         let Delivering { deliveries, traces } = delivering;
         let batch = Batch {
             sender: self,
@@ -66,15 +68,15 @@ impl Sender {
             give_up_at: self.settings.retry_for.and_then(|retry_for| Instant::now().checked_add(retry_for)),
             retry_after: None,
         };
-        batch.run(Some(slot)).await;
+        batch.run(Some(turn)).await;
     }
 }
 
 impl<D: Deliver> Batch<'_, D> {
-    async fn run(mut self, mut slot: Option<impl Send>) {
+    async fn run(mut self, mut turn: Option<impl Send>) {
         while !self.prepared.is_done() {
             if self.has_only_suspects() {
-                slot = None;
+                turn = None;
                 if !self.clear_up().await {
                     continue;
                 }
@@ -86,19 +88,19 @@ impl<D: Deliver> Batch<'_, D> {
                 return self.give_back();
             }
         }
-        drop(slot);
+        drop(turn);
     }
 
     /// Sends the next request as soon as that is allowed, and does what the answer asks for. None when time is up.
     async fn ask(&mut self) -> Option<Answer> {
-        let Sender { exporter, hold, reports, .. } = self.sender;
+        let Sender { exporter, hold, turns, reports, .. } = self.sender;
         let pass = within(self.give_up_at, hold.pass()).await?;
         if pass.is_probe() {
             self.prepared.single_out();
         }
-        let begun = Instant::now();
+        let request = turns.send();
         let answer = exporter.send(&mut self.prepared).await?;
-        reports.tried(begun.elapsed());
+        reports.tried(request.answered(&answer));
         match &answer {
             Answer::Accepted => {
                 self.taken();

@@ -1,5 +1,7 @@
 //! What becomes of records when a backend answers on cue: nothing is mapped here, and nobody is asked over a wire.
 
+mod pace;
+
 use super::sending::Sender;
 use super::*;
 use crate::export::fixtures::answered_call;
@@ -83,7 +85,7 @@ fn sender(settings: Settings, answer: impl Fn(&[u8]) -> Answer + Send + Sync + '
         answer
     });
     let hold = Hold::new(BackoffSettings { initial_delay: Duration::ZERO, ..BackoffSettings::default() });
-    (Arc::new(Sender { exporter, hold, settings, reports: Reports::default() }), heard)
+    (Arc::new(Sender { exporter, hold, turns: Turns::default(), settings, reports: Reports::default() }), heard)
 }
 
 fn patient() -> Settings {

@@ -1,6 +1,7 @@
 //! The sink `opentelemetry`: a backend that speaks OTLP. What the file leaves out comes from the standard variables.
 
 mod auth;
+mod request;
 mod tls;
 
 use crate::config::decode::{Decode, Options, Table, text};
@@ -10,9 +11,11 @@ use crate::config::plan::SinkKind;
 use crate::config::planning::Planning;
 use crate::config::problem::{Problem, Report};
 use crate::config::value::{Choice, Whole, Word};
+use crate::delivery::Concurrency;
 use crate::export::{Compression, EndpointSettings, Protocol, SecretSource, UnusableSettings};
 use crate::secret::Secret;
 use auth::Auth;
+use request::Request;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -37,15 +40,8 @@ pub(in crate::config) struct Opentelemetry {
     tls: Tls,
     /// How requests are compressed, by default none.
     compression: Option<Choice<Compression>>,
-    /// What one request is held to.
+    /// What requests are held to.
     request: Request,
-}
-
-#[derive(Default, JsonSchema)]
-#[schemars(default, deny_unknown_fields)]
-struct Request {
-    /// How long the backend may take to answer, in seconds, by default 10.
-    timeout_secs: Option<Whole<1, 600>>,
 }
 
 /// The value of a header.
@@ -88,12 +84,6 @@ impl Options for Opentelemetry {
     }
 }
 
-impl Options for Request {
-    fn read(table: &mut Table<'_, '_>) -> Self {
-        Request { timeout_secs: table.take("timeout_secs", None) }
-    }
-}
-
 impl Options for HeaderFile {
     fn read(table: &mut Table<'_, '_>) -> Self {
         HeaderFile { file: table.required("file", "the path of a file") }
@@ -124,6 +114,10 @@ impl JsonSchema for HeaderText {
 }
 
 impl Opentelemetry {
+    pub(super) fn concurrency(&self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Concurrency {
+        self.request.concurrency(at.key("request"), planning)
+    }
+
     /// None where something is wrong with it, which is then reported.
     pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Option<SinkKind> {
         let token = self.auth.and_then(|auth| auth.plan(at.key("auth"), planning));
