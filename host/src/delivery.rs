@@ -13,6 +13,7 @@
 //! | the backend refuses whatever it is sent | the sink is held (`hold`): records wait, and it is probed |
 //! | the queue knows the trace: it was delivered before | the queue has answered for it |
 //! | the backend cannot take it now | tried again, for a while or for ever, then handed back to be retried |
+//! | the backend wants to be left alone for a while (`respite`) | nothing is sent by the sink until then; a sender that would have to wait for longer than it is tried is told for how long |
 //!
 //! With a queue in memory, whoever appended the record still waits for the answer, so trying again is kept short: a sender
 //! that waits too long gives up on its own, and sends again what was perhaps delivered. With one on disk nobody waits, and
@@ -26,6 +27,7 @@ mod hold;
 mod limit;
 mod rejections;
 mod reports;
+mod respite;
 mod sending;
 mod turns;
 

@@ -20,7 +20,11 @@ type Heard = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// What became of each trace, by its number; shared with the deliveries.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<(u8, String)>>>);
+struct Told {
+    became: Arc<Mutex<Vec<(u8, String)>>>,
+    /// When the senders were told to come again.
+    retry_after: Arc<Mutex<Vec<Duration>>>,
+}
 
 /// A record that becomes the call of this number.
 struct Double {
@@ -30,11 +34,11 @@ struct Double {
 
 impl Told {
     fn add(&self, number: u8, what: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((number, what.to_owned()));
+        self.became.lock().unwrap_or_else(PoisonError::into_inner).push((number, what.to_owned()));
     }
 
     fn sorted(&self) -> Vec<(u8, String)> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut told = self.became.lock().unwrap_or_else(PoisonError::into_inner).clone();
         told.sort();
         told
     }
@@ -52,7 +56,10 @@ impl Deliver for Double {
     fn settle(self, settlement: Settlement) {
         let what = match settlement {
             Settlement::Acknowledged => "taken",
-            Settlement::RetryAfter(_) => "given back",
+            Settlement::RetryAfter(after) => {
+                self.told.retry_after.lock().unwrap_or_else(PoisonError::into_inner).push(after);
+                "given back"
+            }
             Settlement::Rejected(rejection) => return self.told.add(self.number, &rejection.code),
         };
         self.told.add(self.number, what);

@@ -85,3 +85,56 @@ async fn a_limit_that_is_not_adaptive_stays() {
     backend.pushes_back.store(20, Ordering::Relaxed);
     assert_eq!((play(&sender, &limit).await, play(&sender, &limit).await), (3, 3));
 }
+
+/// What it said to one batch holds for the next, which asks nothing, and tells its senders what is left of the time.
+#[tokio::test]
+async fn a_backend_that_wants_to_be_left_alone_is_left_alone_by_every_batch() {
+    let settings = Settings { retry_for: Some(Duration::from_secs(1)), ..patient() };
+    let (sender, heard) =
+        sender(settings, |_| Answer::Retry { after: Some(Duration::from_secs(60)), reason: "busy".to_owned() });
+    let (first, second) = (Told::default(), Told::default());
+    sender.send(batch(&first, [1]), ()).await;
+    sender.send(batch(&second, [2]), ()).await;
+    assert_eq!((first.sorted(), second.sorted()), (told(&[(1, "given back")]), told(&[(2, "given back")])));
+    assert_eq!(*heard.lock().expect("no panic"), [[1]], "only the first was sent");
+    for told in [first, second] {
+        let after = told.retry_after.lock().expect("no panic")[0];
+        assert!(after > Duration::from_secs(30) && after <= Duration::from_secs(60), "{after:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_backend_can_ask_to_be_left_alone_for_so_long_and_no_longer() {
+    let (sender, _) = sender(Settings { retry_for: Some(Duration::ZERO), ..patient() }, |_| Answer::Retry {
+        after: Some(Duration::from_secs(86_400)),
+        reason: "busy".to_owned(),
+    });
+    let all = Told::default();
+    sender.hold.leave_alone(Duration::from_secs(86_400));
+    sender.send(batch(&all, [1]), ()).await;
+    let after = all.retry_after.lock().expect("no panic")[0];
+    assert!(after <= BackoffSettings::default().max_retry_after, "{after:?}");
+}
+
+/// With a queue on disk nobody waits for an answer: the batches wait, and then all are delivered.
+#[tokio::test]
+async fn what_waited_for_a_backend_is_sent_when_it_may_be_asked_again() {
+    let asked = Mutex::new(0);
+    let (sender, heard) = sender(patient(), move |_| {
+        let mut asked = asked.lock().expect("no panic");
+        *asked += 1;
+        let after = Some(Duration::from_millis(100));
+        if *asked == 1 { Answer::Retry { after, reason: "busy".to_owned() } } else { Answer::Accepted }
+    });
+    let begun = Instant::now();
+    let all = Told::default();
+    let send = |call| sender.send(batch(&all, [call]), ());
+    let others = async {
+        tokio::task::yield_now().await;
+        tokio::join!(send(2), send(3));
+    };
+    tokio::join!(send(1), others);
+    assert!(begun.elapsed() >= Duration::from_millis(100));
+    assert_eq!(all.sorted(), told(&[(1, "taken"), (2, "taken"), (3, "taken")]));
+    assert_eq!(heard.lock().expect("no panic").len(), 4, "each once, but for the first");
+}
