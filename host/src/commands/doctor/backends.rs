@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) async fn check(sink: &Part<SinkPlan>, sends_test_trace: bool) -> Finding {
     let check = format!("sinks.{}", sink.name);
     match &sink.plan.kind {
-        SinkKind::Opentelemetry(endpoint) => backend(check, endpoint, sends_test_trace).await,
+        SinkKind::Opentelemetry(sink) => backend(check, &sink.endpoint, sends_test_trace).await,
         SinkKind::File { path } => file(check, path),
         SinkKind::Console { .. } => Finding::ok(check, "a console, which is there"),
     }

@@ -7,7 +7,7 @@ mod tls;
 use crate::config::decode::{Decode, Options, Table, text};
 use crate::config::document::{Node, Value};
 use crate::config::path::At;
-use crate::config::plan::SinkKind;
+use crate::config::plan::{BackendPlan, SinkKind};
 use crate::config::planning::Planning;
 use crate::config::problem::{Problem, Report};
 use crate::config::value::{Choice, Whole, Word};
@@ -138,7 +138,9 @@ impl Opentelemetry {
             }
             Ok(endpoint)
         });
-        endpoint.map_err(|unusable| report(unusable, at, planning)).ok().map(Box::new).map(SinkKind::Opentelemetry)
+        let endpoint = endpoint.map_err(|unusable| report(unusable, at, planning)).ok()?;
+        let request_bytes_max = self.request.max_bytes.size();
+        Some(SinkKind::Opentelemetry(Box::new(BackendPlan { endpoint, request_bytes_max })))
     }
 }
 

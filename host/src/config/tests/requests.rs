@@ -53,6 +53,15 @@ fn an_initial_concurrency_that_is_left_out_is_not_more_than_the_most() {
     );
 }
 
+#[test]
+fn the_size_of_requests_is_what_receivers_take_unless_it_is_configured() {
+    for (options, expected) in [("request:", 4 * 1024 * 1024), ("request: { max_bytes: 65536 }", 65_536)] {
+        let plan = planned(&sink(options));
+        let SinkKind::Opentelemetry(backend) = &plan.sinks[0].plan.kind else { panic!("an opentelemetry") };
+        assert_eq!(backend.request_bytes_max, expected);
+    }
+}
+
 /// What is sent to a file or a console spares nobody.
 #[test]
 fn sinks_without_a_backend_do_not_adapt() {
@@ -68,7 +77,8 @@ fn every_bound_holds() {
     let request = |option: &str, value: &str| sink(&format!("request: {{ {option}: {value} }}"));
     let adaptive = |option: &str, value: &str| request("adaptive_concurrency", &format!("{{ {option}: {value} }}"));
     type InFile<'f> = &'f dyn Fn(&str, &str) -> String;
-    let rows: [(InFile<'_>, &str, &[&str], &[&str]); 6] = [
+    let rows: [(InFile<'_>, &str, &[&str], &[&str]); 7] = [
+        (&request, "max_bytes", &["65536", "67108864"], &["65535", "67108865", "4MB"]),
         (&request, "concurrency", &["1", "200", "none", "adaptive"], &["0", "201", "1.5", "many", "true", "[1]"]),
         (&adaptive, "initial_concurrency", &["1", "8"], &["0", "201"]),
         (&adaptive, "max_concurrency_limit", &["1", "200"], &["0", "201"]),

@@ -8,16 +8,20 @@ use crate::config::planning::Planning;
 use crate::config::problem::Report;
 use crate::config::value::Whole;
 use crate::delivery::{AdaptiveConcurrency, CONCURRENCY_MAX, Concurrency};
+use crate::export::REQUEST_BYTES_MAX_DEFAULT;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 
 /// What requests are held to.
-#[derive(Default, JsonSchema)]
+#[derive(JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub(super) struct Request {
     /// How long the backend may take to answer, in seconds, by default 10.
     pub(super) timeout_secs: Option<Whole<1, 600>>,
+    /// The largest request, in bytes before compression; a trace that is larger all by itself is sent all the same. By
+    /// default what receivers of OTLP take unless they are told otherwise.
+    pub(super) max_bytes: Whole<65_536, 67_108_864>,
     /// How many requests there may be at one time: `adaptive`, as many as the backend answers without delay; `none`,
     /// one; or this number of them.
     concurrency: Turns,
@@ -51,6 +55,17 @@ struct Adaptive {
     rtt_deviation_scale: Decimal<100>,
 }
 
+impl Default for Request {
+    fn default() -> Self {
+        Request {
+            timeout_secs: None,
+            max_bytes: Whole(REQUEST_BYTES_MAX_DEFAULT as u64),
+            concurrency: Turns::default(),
+            adaptive_concurrency: Adaptive::default(),
+        }
+    }
+}
+
 impl Default for Adaptive {
     fn default() -> Self {
         let default = AdaptiveConcurrency::default();
@@ -66,10 +81,12 @@ impl Default for Adaptive {
 
 impl Options for Request {
     fn read(table: &mut Table<'_, '_>) -> Self {
+        let default = Self::default();
         Request {
-            timeout_secs: table.take("timeout_secs", None),
-            concurrency: table.take("concurrency", Turns::default()),
-            adaptive_concurrency: table.take("adaptive_concurrency", Adaptive::default()),
+            timeout_secs: table.take("timeout_secs", default.timeout_secs),
+            max_bytes: table.take("max_bytes", default.max_bytes),
+            concurrency: table.take("concurrency", default.concurrency),
+            adaptive_concurrency: table.take("adaptive_concurrency", default.adaptive_concurrency),
         }
     }
 }
