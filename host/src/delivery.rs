@@ -23,6 +23,7 @@
 //! or when it is full, or has waited for a moment: so under load batches grow by themselves, and the price of a batch is
 //! divided among more records (what Nagle's algorithm does for small packets).
 
+mod healthcheck;
 mod hold;
 mod limit;
 mod rejections;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+pub use healthcheck::Healthcheck;
 pub use hold::Hold;
 pub use limit::{AdaptiveConcurrency, CONCURRENCY_MAX, Concurrency};
 pub use reports::Reports;

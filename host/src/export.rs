@@ -17,6 +17,8 @@
 //! what is under way ends with the one that it began with. What TLS is held to, and what its failures mean, is told in
 //! `tls`.
 //!
+//! Whether a backend can be reached at all is told by `reach`, without a request.
+//!
 //! The client is our own, since OpenTelemetry's hides partial success, the classes of errors and the delays that
 //! backends ask for. `request` makes the protocol's own messages, for whoever wants to look at them.
 
@@ -33,6 +35,7 @@ mod outcome;
 mod pieces;
 mod prepared;
 mod quotes;
+mod reach;
 mod refusal;
 mod request;
 mod retry;
@@ -73,6 +76,7 @@ pub use endpoint::{
 pub use json::json;
 pub use outcome::Answer;
 pub use prepared::{Prepared, REQUEST_BYTES_MAX_DEFAULT};
+pub use reach::{Reach, Unreachable, reach};
 pub use refusal::{Cause, Refusal};
 pub use request::{Scope, request};
 pub use retry::{Backoff, BackoffSettings};

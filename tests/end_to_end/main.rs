@@ -22,6 +22,7 @@ mod duplicates;
 mod environment;
 mod examples;
 mod files;
+mod healthcheck;
 mod holding;
 mod inputs;
 mod machine;

@@ -96,6 +96,8 @@ pub struct BackendPlan {
     pub endpoint: Endpoint,
     /// The largest request, in bytes before compression. A trace that is larger all by itself is sent all the same.
     pub request_bytes_max: usize,
+    /// Whether it is looked at the start if it can be reached.
+    pub has_healthcheck: bool,
 }
 
 /// Which stream a console sink writes to.

@@ -1,5 +1,6 @@
 //! What becomes of records when a backend answers on cue: nothing is mapped here, and nobody is asked over a wire.
 
+mod healthcheck;
 mod pace;
 
 use super::sending::Sender;

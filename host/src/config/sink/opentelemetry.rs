@@ -42,6 +42,15 @@ pub(in crate::config) struct Opentelemetry {
     compression: Option<Choice<Compression>>,
     /// What requests are held to.
     request: Request,
+    /// What is looked at when the service starts.
+    healthcheck: Healthcheck,
+}
+
+#[derive(JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+struct Healthcheck {
+    /// Whether it is looked if the backend can be reached; the service starts in any case, and nothing is sent.
+    enabled: bool,
 }
 
 /// The value of a header.
@@ -80,7 +89,20 @@ impl Options for Opentelemetry {
             tls: table.take("tls", Tls::default()),
             compression: table.take("compression", None),
             request: table.take("request", Request::default()),
+            healthcheck: table.take("healthcheck", Healthcheck::default()),
         }
+    }
+}
+
+impl Default for Healthcheck {
+    fn default() -> Self {
+        Healthcheck { enabled: true }
+    }
+}
+
+impl Options for Healthcheck {
+    fn read(table: &mut Table<'_, '_>) -> Self {
+        Healthcheck { enabled: table.take("enabled", Self::default().enabled) }
     }
 }
 
@@ -139,8 +161,11 @@ impl Opentelemetry {
             Ok(endpoint)
         });
         let endpoint = endpoint.map_err(|unusable| report(unusable, at, planning)).ok()?;
-        let request_bytes_max = self.request.max_bytes.size();
-        Some(SinkKind::Opentelemetry(Box::new(BackendPlan { endpoint, request_bytes_max })))
+        Some(SinkKind::Opentelemetry(Box::new(BackendPlan {
+            endpoint,
+            request_bytes_max: self.request.max_bytes.size(),
+            has_healthcheck: self.healthcheck.enabled,
+        })))
     }
 }
 

@@ -62,6 +62,24 @@ fn the_size_of_requests_is_what_receivers_take_unless_it_is_configured() {
     }
 }
 
+#[test]
+fn a_backend_is_looked_for_unless_that_is_disabled() {
+    for (options, expected) in [
+        ("healthcheck:", true),
+        ("healthcheck: { enabled: true }", true),
+        ("healthcheck: { enabled: false }", false),
+        ("healthcheck: { enabled: '${NOT_SET:-false}' }", false),
+    ] {
+        let plan = planned(&sink(options));
+        let SinkKind::Opentelemetry(backend) = &plan.sinks[0].plan.kind else { panic!("an opentelemetry") };
+        assert_eq!(backend.has_healthcheck, expected, "{options}");
+    }
+    assert_eq!(
+        problems(&sink("healthcheck: { enabled: maybe }")),
+        ["1: sinks.a.healthcheck.enabled: expected true or false, not `maybe`"]
+    );
+}
+
 /// What is sent to a file or a console spares nobody.
 #[test]
 fn sinks_without_a_backend_do_not_adapt() {
