@@ -13,7 +13,7 @@
 //! | the backend refuses whatever it is sent | the sink is held (`hold`): records wait, and it is probed |
 //! | the queue knows the trace: it was delivered before | the queue has answered for it |
 //! | the backend cannot take it now | tried again, for a while or for ever, then handed back to be retried |
-//! | the backend wants to be left alone for a while (`respite`) | nothing is sent by the sink until then; a sender that would have to wait for longer than it is tried is told for how long |
+//! | the backend wants to be left alone for a while (`respite`) | the same, and the sink sends nothing before |
 //!
 //! With a queue in memory, whoever appended the record still waits for the answer, so trying again is kept short: a sender
 //! that waits too long gives up on its own, and sends again what was perhaps delivered. With one on disk nobody waits, and
@@ -21,7 +21,8 @@
 //!
 //! A record that comes alone is delivered at once. While a batch is under way, the next one is made up when that is done,
 //! or when it is full, or has waited for a moment: so under load batches grow by themselves, and the price of a batch is
-//! divided among more records (what Nagle's algorithm does for small packets).
+//! divided among more records (what Nagle's algorithm does for small packets). How many may be under way at one time is
+//! found out for each sink (`turns`, `limit`).
 
 mod healthcheck;
 mod hold;

@@ -28,6 +28,7 @@ mod inputs;
 mod machine;
 mod misbehaviour;
 mod otlp_logs;
+mod pace;
 mod plugins;
 mod power_cuts;
 mod privacy;

@@ -5,9 +5,13 @@
 //! What happened is looked at once for each round trip: a round is over when a request is answered that was sent after
 //! the round had begun. Then the limit
 //!
-//! - shrinks by a ratio, if the backend could not take a request, or if those of the round took longer than usual: than
-//!   the mean of the rounds before by more than so many deviations;
-//! - else grows by one, if all turns were taken at some time in the round.
+//! - shrinks by a ratio, if the backend could not take a request;
+//! - shrinks too, if all turns were taken at some time in the round and its requests took longer than usual: than the mean
+//!   of the rounds before by more than so many deviations;
+//! - grows by one, if all turns were taken and they did not.
+//!
+//! With turns to spare a slow answer says nothing: fewer turns would not have made it faster, and a sink with a call now
+//! and then would lose one turn after another to chance.
 //!
 //! It only counts: who waits for a turn, and what time it is, others know (`turns`).
 
@@ -164,7 +168,7 @@ impl Limit {
         let mean = (count > 0).then(|| sum / f64::from(count));
         let AdaptiveConcurrency { ewma_alpha, rtt_deviation_scale, max_concurrency_limit, .. } = self.settings;
         let is_slow = mean.zip(self.usual).is_some_and(|(mean, usual)| usual.is_exceeded(mean, rtt_deviation_scale));
-        if self.was_pushed_back || is_slow {
+        if self.was_pushed_back || (self.was_reached && is_slow) {
             self.limit = self.shrunk().max(self.least);
         } else if self.was_reached {
             self.limit = (self.limit + 1).min(max_concurrency_limit.max(self.least));
@@ -279,6 +283,14 @@ mod tests {
             assert_eq!(play_full(&mut limit, Signal::Taken(Duration::from_millis(milliseconds))), 8);
         }
         assert_eq!(play_full(&mut limit, Signal::Taken(Duration::from_millis(30))), 7);
+    }
+
+    #[test]
+    fn a_slow_round_with_turns_to_spare_says_nothing() {
+        let mut limit = adaptive(8, 8);
+        play(&mut limit, USUAL);
+        assert_eq!(play(&mut limit, Signal::Taken(Duration::from_secs(5))), 8);
+        assert_eq!(play(&mut limit, Signal::PushedBack), 7, "that does");
     }
 
     #[test]

@@ -70,9 +70,14 @@ async fn a_backend_that_is_busy_or_slow_gets_fewer_requests_and_as_many_as_befor
         play(&sender, &limit).await;
     }
     recover(&sender, &limit).await;
+    let mut turns = Vec::new();
+    for _ in 0..8 {
+        turns.push(sender.turns.take().await);
+    }
     backend.is_slow.store(true, Ordering::Relaxed);
-    sender.send(batch(&Told::default(), [1]), sender.turns.take().await).await;
-    assert!(limit.value() < 8, "that was slow");
+    sender.send(batch(&Told::default(), [1]), turns.pop()).await;
+    assert!(limit.value() < 8, "that was slow, and all turns were taken");
+    drop(turns);
     recover(&sender, &limit).await;
 }
 
