@@ -18,6 +18,7 @@ mod document;
 mod duration;
 mod layout;
 mod listeners;
+mod number;
 mod path;
 pub mod plan;
 mod planning;

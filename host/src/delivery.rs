@@ -13,6 +13,7 @@
 //! | the backend refuses whatever it is sent | the sink is held (`hold`): records wait, and it is probed |
 //! | the queue knows the trace: it was delivered before | the queue has answered for it |
 //! | the backend cannot take it now | tried again, for a while or for ever, then handed back to be retried |
+//! | the backend wants to be left alone for a while (`respite`) | the same, and the sink sends nothing before |
 //!
 //! With a queue in memory, whoever appended the record still waits for the answer, so trying again is kept short: a sender
 //! that waits too long gives up on its own, and sends again what was perhaps delivered. With one on disk nobody waits, and
@@ -20,12 +21,17 @@
 //!
 //! A record that comes alone is delivered at once. While a batch is under way, the next one is made up when that is done,
 //! or when it is full, or has waited for a moment: so under load batches grow by themselves, and the price of a batch is
-//! divided among more records (what Nagle's algorithm does for small packets).
+//! divided among more records (what Nagle's algorithm does for small packets). How many may be under way at one time is
+//! found out for each sink (`turns`, `limit`).
 
+mod healthcheck;
 mod hold;
+mod limit;
 mod rejections;
 mod reports;
+mod respite;
 mod sending;
+mod turns;
 
 #[cfg(test)]
 mod tests;
@@ -38,12 +44,14 @@ use crate::transform::{Outcome, Plugin, Slot, Workers};
 use sending::Sender;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+pub use healthcheck::Healthcheck;
 pub use hold::Hold;
+pub use limit::{AdaptiveConcurrency, CONCURRENCY_MAX, Concurrency};
 pub use reports::Reports;
+pub use turns::Turns;
 
 /// How much is delivered at a time, and how long it is tried.
 #[derive(Clone, Debug)]
@@ -52,8 +60,8 @@ pub struct Settings {
     pub batch_records_max: usize,
     /// Bytes of their bodies; a single record may be larger.
     pub batch_bytes_max: usize,
-    /// Batches that are under way at one time.
-    pub batches_max: usize,
+    /// Batches that are under way at one time, for all routes that lead to the sink.
+    pub concurrency: Concurrency,
     /// How long a batch that is not full waits at most for one under way to be done.
     pub linger: Duration,
     /// For how long a batch is tried again; without it, until it succeeds.
@@ -69,7 +77,7 @@ impl Default for Settings {
         Settings {
             batch_records_max: 64,
             batch_bytes_max: 8 * 1024 * 1024,
-            batches_max: 8,
+            concurrency: Concurrency::default(),
             linger: Duration::from_millis(5),
             retry_for: Some(Duration::from_secs(2)),
             backoff: BackoffSettings { initial_delay: Duration::from_millis(100), ..BackoffSettings::default() },
@@ -90,6 +98,8 @@ pub struct Route<C> {
     pub exporter: Exporter,
     /// Whether they may go there, for all routes that lead there.
     pub hold: Hold,
+    /// How many batches go there at one time, for all of these routes together.
+    pub turns: Turns,
     /// How.
     pub settings: Settings,
     /// What is told of it.
@@ -111,23 +121,23 @@ struct Delivering<D> {
 
 /// Delivers until the queue is closed and drained; every record taken out is settled when this returns.
 pub async fn run<C: Consume>(route: Route<C>) {
-    let Route { mut consumer, workers, plugin, exporter, hold, settings, reports } = route;
-    let (batches_max, records_max, bytes_max) =
-        (settings.batches_max.max(1), settings.batch_records_max, settings.batch_bytes_max);
+    let Route { mut consumer, workers, plugin, exporter, hold, turns, settings, reports } = route;
+    let (records_max, bytes_max) = (settings.batch_records_max, settings.batch_bytes_max);
     let linger = settings.linger;
-    let shared = Arc::new(Shared { plugin, sender: Sender { exporter, hold, settings, reports } });
-    // A batch that waits for others to show who is at fault is under way, and has no turn any more.
-    let turns = Arc::new(Semaphore::new(batches_max));
+    let sender = Sender { exporter, hold, turns: turns.clone(), settings, reports };
+    let shared = Arc::new(Shared { plugin, sender });
+    // Every turn of this route has a clone of it. A batch that waits for others to show who is at fault is under way, and
+    // has no turn any more.
+    let ours = Arc::new(());
     let mut under_way = JoinSet::new();
     consumer.begin().await;
     while consumer.has_more().await {
-        let is_busy = turns.available_permits() < batches_max;
+        let is_busy = Arc::strong_count(&ours) > 1;
         if is_busy && consumer.waiting() < records_max {
             // It fails when time is up.
             let _one_is_done = timeout(linger, under_way.join_next()).await.map(note);
         }
-        // It is never closed.
-        let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { break };
+        let turn = (turns.take().await, Arc::clone(&ours));
         // Without workers nothing can be mapped: what is left is dropped, which asks its senders to come again.
         let Ok(slot) = workers.slot().await else { break };
         let batch = consumer.take(records_max, bytes_max).await;
@@ -148,7 +158,7 @@ fn note(finished: Option<Result<(), tokio::task::JoinError>>) {
     }
 }
 
-async fn deliver<D: Deliver>(batch: Vec<D>, slot: Slot, turn: OwnedSemaphorePermit, shared: Arc<Shared>) {
+async fn deliver<D: Deliver>(batch: Vec<D>, slot: Slot, turn: impl Send, shared: Arc<Shared>) {
     let reports = &shared.sender.reports;
     let records: Vec<Record> = batch.iter().map(|delivery| delivery.record().clone()).collect();
     let begun = Instant::now();

@@ -17,6 +17,8 @@
 //! what is under way ends with the one that it began with. What TLS is held to, and what its failures mean, is told in
 //! `tls`.
 //!
+//! Whether a backend can be reached at all is told by `reach`, without a request.
+//!
 //! The client is our own, since OpenTelemetry's hides partial success, the classes of errors and the delays that
 //! backends ask for. `request` makes the protocol's own messages, for whoever wants to look at them.
 
@@ -33,6 +35,7 @@ mod outcome;
 mod pieces;
 mod prepared;
 mod quotes;
+mod reach;
 mod refusal;
 mod request;
 mod retry;
@@ -73,6 +76,7 @@ pub use endpoint::{
 pub use json::json;
 pub use outcome::Answer;
 pub use prepared::{Prepared, REQUEST_BYTES_MAX_DEFAULT};
+pub use reach::{Reach, Unreachable, reach};
 pub use refusal::{Cause, Refusal};
 pub use request::{Scope, request};
 pub use retry::{Backoff, BackoffSettings};
@@ -95,8 +99,12 @@ enum Sink {
     Console(Arc<Console>),
     /// Says what a test wants to hear of a request.
     #[cfg(test)]
-    Double(Box<dyn Fn(Bytes) -> Answer + Send + Sync>),
+    Double(Box<dyn Fn(Bytes) -> Later + Send + Sync>),
 }
+
+/// An answer that may be long in coming.
+#[cfg(test)]
+type Later = std::pin::Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 type Console = Mutex<Box<dyn Write + Send>>;
 
@@ -153,7 +161,17 @@ impl Exporter {
     /// An exporter whose backend is a function of a request in protocol buffers.
     #[cfg(test)]
     pub(crate) fn double(answer: impl Fn(Bytes) -> Answer + Send + Sync + 'static) -> Self {
-        Self::with_sink(Sink::Double(Box::new(answer)), Encoding::protobuf(&Scope::default()))
+        Self::slow_double(move |request| std::future::ready(answer(request)))
+    }
+
+    /// The same with answers that come in their own time.
+    #[cfg(test)]
+    pub(crate) fn slow_double<A>(answer: impl Fn(Bytes) -> A + Send + Sync + 'static) -> Self
+    where
+        A: Future<Output = Answer> + Send + 'static,
+    {
+        let later = move |request| -> Later { Box::pin(answer(request)) };
+        Self::with_sink(Sink::Double(Box::new(later)), Encoding::protobuf(&Scope::default()))
     }
 
     fn with_sink(sink: Sink, encoding: Encoding) -> Self {
@@ -217,7 +235,7 @@ impl Sink {
                 blocking(move || print(&console, &request)).await
             }
             #[cfg(test)]
-            Self::Double(answer) => answer(request),
+            Self::Double(answer) => answer(request).await,
         }
     }
 }

@@ -5,9 +5,9 @@ mod entrance;
 mod sinks;
 mod sources;
 
-use crate::config::plan::Plan;
+use crate::config::plan::{Plan, SinkKind};
 use crate::connections::{ConnectionLimits, serve};
-use crate::delivery::{self, Hold, Reports, Route};
+use crate::delivery::{self, Healthcheck, Hold, Reports, Route, Turns};
 use crate::queue::{
     self, Capacity, Consume, ConsumerSettings, Durability, EmbeddedQueue, Joining, MemoryQueue, Room, Surroundings,
     consumer,
@@ -33,6 +33,7 @@ use tokio::task::JoinSet;
 pub struct Service {
     sources: Vec<Source>,
     routes: Vec<Running>,
+    healthchecks: Vec<Healthcheck>,
     /// Unless records wait in memory.
     queue: Option<EmbeddedQueue>,
     /// For commands that look into the queue.
@@ -83,10 +84,22 @@ impl Service {
             health.part("transform", &transform.name);
         }
         let transforms: Vec<_> = plan.transforms.into_iter().zip(plugins.into_iter().map(Arc::new)).collect();
-        let mut ways = Vec::new();
+        let (mut ways, mut healthchecks) = (Vec::new(), Vec::new());
         for sink in plan.sinks {
             let component = metrics.component("sink", sink.plan.kind.type_name(), &sink.name);
             let (reporter, hold) = (health.part("sink", &sink.name), Hold::default());
+            let turns = Turns::new(sink.plan.delivery.concurrency, &component);
+            if let SinkKind::Opentelemetry(backend) = &sink.plan.kind
+                && backend.has_healthcheck
+            {
+                healthchecks.push(Healthcheck {
+                    sink_name: sink.name.clone(),
+                    endpoint: backend.endpoint.clone(),
+                    hold: hold.clone(),
+                    health: reporter.clone(),
+                    delays: export::BackoffSettings::default(),
+                });
+            }
             for (transform, plugin) in transforms.iter().filter(|(part, _)| sink.inputs.contains(&part.name)) {
                 let mapping = metrics.component("transform", "plugin", &transform.name);
                 let exporter = sinks::exporter(&sink.plan.kind, scope(plugin))?;
@@ -98,6 +111,7 @@ impl Service {
                     plugin: Arc::clone(plugin),
                     exporter,
                     hold: hold.clone(),
+                    turns: turns.clone(),
                     settings: sink.plan.delivery.clone(),
                     reports: Reports::new(&sink.name, mapping, component.clone(), reporter.clone()),
                 });
@@ -163,6 +177,7 @@ impl Service {
         Ok(Service {
             sources,
             routes,
+            healthchecks,
             queue,
             socket,
             admin,
@@ -209,6 +224,7 @@ impl Service {
         }
         tracing::info!("ready");
         let mut routes: JoinSet<()> = self.routes.into_iter().collect();
+        let mut healthchecks: JoinSet<()> = self.healthchecks.into_iter().map(Healthcheck::run).collect();
 
         let mut failure = None;
         tokio::select! {
@@ -219,6 +235,7 @@ impl Service {
             }
         }
         self.itself.trouble_is("stopping");
+        healthchecks.shutdown().await;
         stop_sources.send_replace(true);
         let finish = async {
             let sources = all(&mut sources).await;
@@ -280,6 +297,7 @@ struct Way {
     plugin: Arc<Plugin>,
     exporter: export::Exporter,
     hold: Hold,
+    turns: Turns,
     settings: delivery::Settings,
     reports: Reports,
 }
@@ -304,8 +322,8 @@ impl Way {
     }
 
     fn run<C: Consume>(self, consumer: C) -> Running {
-        let Way { workers, plugin, exporter, hold, settings, reports, .. } = self;
-        Box::pin(delivery::run(Route { consumer, workers, plugin, exporter, hold, settings, reports }))
+        let Way { workers, plugin, exporter, hold, turns, settings, reports, .. } = self;
+        Box::pin(delivery::run(Route { consumer, workers, plugin, exporter, hold, turns, settings, reports }))
     }
 }
 

@@ -60,6 +60,10 @@ fn the_time_a_backend_asks_for_is_passed_on() {
         backend.answer(Cue::Throttled(17));
         let reply = service.push(records::SEED);
         assert_eq!((reply.status, reply.header("retry-after")), (503, Some("17")), "{protocol:?}: {}", reply.body);
+        // Another one is told what is left of it, and the backend hears nothing of that.
+        let reply = service.push(records::call("another"));
+        let left: u32 = reply.header("retry-after").and_then(|left| left.parse().ok()).unwrap_or_default();
+        assert!(reply.status == 503 && (6..=17).contains(&left), "{protocol:?}: {} {left}", reply.body);
         assert_eq!(backend.exports().len(), 1, "{protocol:?}: it was left alone");
     }
 }

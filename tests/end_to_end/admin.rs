@@ -4,6 +4,8 @@ use callspan_tests::{Callspan, Cue, Decoder, Protocol, Request, Service, records
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
 
 const RECEIVED: &str = "callspan_component_received_events_total";
 const SETTLED: &str = "callspan_component_settled_events_total";
@@ -64,8 +66,10 @@ transforms: { calls: { type: plugin, inputs: [one, two] } }
     assert_eq!(push(r#"{"SessionId":"no time"}"#), 422);
     backend.answer_next(1, Cue::Refused);
     assert_eq!(push(&records::call("refused by the backend")), 422);
-    backend.answer_next(1, Cue::Throttled(17));
+    // For longer than the service tries by itself. Whoever comes again before is told to wait.
+    backend.answer_next(1, Cue::Throttled(3));
     assert_eq!(push(&records::call("to come again")), 503);
+    thread::sleep(Duration::from_secs(3));
     assert_eq!(push(&records::call("to come again")), 200);
     assert_eq!(Request::push(records::call("e")).send(&two).status, 200);
     assert_eq!(Request::push("nonsense").send(&two).status, 400);

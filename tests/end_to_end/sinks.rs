@@ -1,7 +1,7 @@
 //! Every sink gets the same spans, in every protocol, compression and form that it can be told to write.
 
 use callspan_tests::{
-    Callspan, Decoder, Endpoint, Protocol, Request, Rotel, Service, mapped, records, sorted, wait_until,
+    Callspan, Decoder, Endpoint, Export, Protocol, Request, Rotel, Service, mapped, records, sorted, wait_until,
 };
 use std::fs;
 use std::path::Path;
@@ -24,6 +24,29 @@ fn the_official_messages_decode_every_protocol_and_compression() {
         };
         assert_eq!((export.protocol, export.path.as_str(), export.encoding.as_str()), (protocol, path, encoding));
         assert_eq!(sorted(export.spans), mapped(records::TRANSFERRED), "{protocol:?} {compression}");
+    }
+}
+
+/// More than fits into one request is sent in several, none of which is larger than configured, also where JSON makes them
+/// twice as long.
+#[test]
+fn no_request_is_larger_than_configured() {
+    const BYTES_MAX: usize = 65_536;
+    for protocol in [Protocol::Http, Protocol::HttpJson] {
+        let Some(backend) = Decoder::start() else { return };
+        let sink = opentelemetry("backend", &backend.endpoint(protocol));
+        let limits = format!("    request: {{ max_bytes: {BYTES_MAX} }}\n    batch: {{ max_events: 200 }}");
+        let service = Service::new().config(&sinks(&format!("{sink}\n{limits}"))).start();
+        let sessions: Vec<String> = (0..200).map(|number| format!("session-{number:03}")).collect();
+        let body: Vec<String> = sessions.iter().map(|session| records::call(session)).collect();
+        assert_eq!(service.push(body.join("\n")).status, 200, "{protocol:?}: {}", service.log());
+        let content_length = |export: Export| export.headers["content-length"].as_str()?.parse().ok();
+        let bytes: Vec<usize> = backend.exports().into_iter().filter_map(content_length).collect();
+        assert!(bytes.iter().all(|bytes| *bytes <= BYTES_MAX), "{protocol:?}: {bytes:?}");
+        assert!(bytes.iter().any(|bytes| *bytes > BYTES_MAX / 2), "{protocol:?}: {bytes:?} are smaller than need be");
+        let mut taken = backend.taken_sessions();
+        taken.sort();
+        assert_eq!(taken, sessions, "{protocol:?}");
     }
 }
 

@@ -79,7 +79,7 @@ pub struct SinkPlan {
 
 #[derive(Clone, Debug)]
 pub enum SinkKind {
-    Opentelemetry(Box<Endpoint>),
+    Opentelemetry(Box<BackendPlan>),
     /// OTLP/JSON, a line for each request, appended to this file.
     File {
         path: PathBuf,
@@ -88,6 +88,16 @@ pub enum SinkKind {
         target: ConsoleTarget,
         codec: ConsoleCodec,
     },
+}
+
+/// A backend that speaks OTLP.
+#[derive(Clone, Debug)]
+pub struct BackendPlan {
+    pub endpoint: Endpoint,
+    /// The largest request, in bytes before compression. A trace that is larger all by itself is sent all the same.
+    pub request_bytes_max: usize,
+    /// Whether it is looked at the start if it can be reached.
+    pub has_healthcheck: bool,
 }
 
 /// Which stream a console sink writes to.

@@ -63,7 +63,7 @@ fn allow_variable(object: &mut Map<String, Value>) {
         return;
     }
     let mut restricted = Map::new();
-    for key in ["type", "enum", "pattern", "minimum", "maximum", "format"] {
+    for key in ["type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "format"] {
         if let Some(value) = object.remove(key) {
             restricted.insert(key.to_owned(), value);
         }

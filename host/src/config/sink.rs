@@ -10,6 +10,7 @@ use super::decode::{Options as _, Table};
 use super::path::At;
 use super::plan::{SinkKind, SinkPlan};
 use super::planning::Planning;
+use crate::delivery::{Concurrency, Settings as DeliverySettings};
 use console::Console;
 use consumer::Consumer;
 use file::File;
@@ -73,11 +74,22 @@ impl Sink {
     /// None where it cannot be planned, which is then reported.
     pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Option<SinkPlan> {
         let (consumer, delivery) = self.consumer.plan();
+        let delivery = DeliverySettings { concurrency: self.backend.concurrency(at, planning), ..delivery };
         Some(SinkPlan { kind: self.backend.plan(at, planning)?, consumer, delivery })
     }
 }
 
+/// Batches for a file or a console: there is nobody to be spared.
+const LOCAL_CONCURRENCY: Concurrency = Concurrency::Fixed(8);
+
 impl Backend {
+    fn concurrency(&self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Concurrency {
+        match self {
+            Backend::Opentelemetry(sink) => sink.concurrency(at, planning),
+            Backend::File(_) | Backend::Console(_) => LOCAL_CONCURRENCY,
+        }
+    }
+
     /// None where it cannot be planned, which is then reported.
     fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Option<SinkKind> {
         match self {

@@ -3,6 +3,7 @@
 mod example;
 mod mistakes;
 mod queue;
+mod requests;
 
 use super::plan::{ConsoleCodec, Plan, SinkKind, SourcePlan};
 use super::privacy::HMAC_KEY;
@@ -112,8 +113,8 @@ sinks:
     assert_eq!(plan.transforms[0].plan.settings.options, r#"{"depth":9000,"phases":false,"text":"9000"}"#);
     assert_eq!(plan.transforms[0].plan.settings.resource.len(), 1);
     assert_eq!(plan.transforms[1].inputs, ["logs", "input"]);
-    let SinkKind::Opentelemetry(endpoint) = &plan.sinks[0].plan.kind else { panic!("an opentelemetry") };
-    assert_eq!(endpoint.to_string(), "http://jaeger:4318/v1/traces");
+    let SinkKind::Opentelemetry(backend) = &plan.sinks[0].plan.kind else { panic!("an opentelemetry") };
+    assert_eq!(backend.endpoint.to_string(), "http://jaeger:4318/v1/traces");
     assert!(matches!(plan.sinks[2].plan.kind, SinkKind::Console { codec: ConsoleCodec::Json, .. }));
     assert!(!format!("{plan:?}").contains(SECRET), "{plan:?}");
 }

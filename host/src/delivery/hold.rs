@@ -1,10 +1,11 @@
-//! Whether a sink may be sent to: it is held while its backend refuses whatever it is sent, so that a wrong token does
-//! not turn a queue into dead letters.
+//! Whether a sink may be sent to: not while its backend wants to be left alone, and it is held while that refuses whatever
+//! it is sent, so that a wrong token does not turn a queue into dead letters.
 //!
 //! A sink is held at once when a refusal names the configuration, and when one trace after another is refused with
 //! nothing taken between. While it is held one request goes out at a time, as a probe, and fewer and fewer of them. The
 //! first one that is taken ends it.
 
+use super::respite::Respite;
 use crate::export::{Backoff, BackoffSettings};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,7 @@ const PROBE_DELAY_MAX: Duration = Duration::from_secs(60);
 pub struct Hold(Arc<Shared>);
 
 struct Shared {
+    respite: Respite,
     state: Mutex<State>,
     seen: watch::Sender<Seen>,
     /// For one probe at a time; whoever has waited longest is next, so that it is not always the same trace.
@@ -72,12 +74,14 @@ impl Hold {
         let backoff = Backoff::new(delays, fastrand::u64(..));
         let state = State { refused_in_a_row: 0, backoff, probe_at: Instant::now() };
         let (state, seen) = (Mutex::new(state), watch::Sender::default());
-        Hold(Arc::new(Shared { state, seen, probing: Semaphore::new(1) }))
+        let respite = Respite::new(delays.max_retry_after);
+        Hold(Arc::new(Shared { respite, state, seen, probing: Semaphore::new(1) }))
     }
 
     /// Waits until a request may be sent.
     pub(super) async fn pass(&self) -> Pass<'_> {
         loop {
+            self.0.respite.over().await;
             if !self.seen().is_held {
                 return Pass::Free;
             }
@@ -93,7 +97,19 @@ impl Hold {
         let probe = self.0.probing.acquire().await.ok()?;
         let at = self.state().probe_at;
         sleep_until(at).await;
+        // The backend may have asked for more meanwhile, in its answer to what was under way.
+        self.0.respite.over().await;
         self.seen().is_held.then_some(probe)
+    }
+
+    /// The backend wants to be left alone for so long, by this and every other request.
+    pub(super) fn leave_alone(&self, respite: Duration) {
+        self.0.respite.ask(respite);
+    }
+
+    /// For how long it wants to be left alone.
+    pub(super) fn left_alone_for(&self) -> Duration {
+        self.0.respite.left()
     }
 
     async fn ended(&self) {
@@ -168,6 +184,7 @@ mod tests {
     use super::*;
     use std::pin::pin;
     use std::task::{Context, Waker};
+    use tokio::time::timeout;
 
     /// Looks at a future once.
     fn is_ready<F: Future>(future: F) -> bool {
@@ -206,6 +223,25 @@ mod tests {
         assert_eq!(refusals, [false, false, false, false, true]);
         hold.taken();
         assert!(!hold.refused());
+    }
+
+    #[tokio::test]
+    async fn nobody_passes_while_the_backend_wants_to_be_left_alone_be_the_sink_held_or_not() {
+        let hold = eager();
+        hold.leave_alone(Duration::from_secs(3600));
+        assert_eq!(hold.left_alone_for().min(Duration::from_secs(250)), Duration::from_secs(250));
+        assert!(!is_ready(hold.pass()));
+        hold.hold(None);
+        assert!(!is_ready(hold.pass()));
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_is_about_to_go_waits_too_when_the_backend_asks_for_it_meanwhile() {
+        let hold = eager();
+        hold.hold(Some(Duration::from_millis(50)));
+        let probe = timeout(Duration::from_millis(200), hold.pass());
+        let (probe, ()) = tokio::join!(probe, async { hold.leave_alone(Duration::from_secs(3600)) });
+        assert!(probe.is_err());
     }
 
     #[test]

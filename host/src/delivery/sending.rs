@@ -9,6 +9,7 @@
 //! all others. When nothing more comes at all, a suspect is found guilty after a while.
 
 use super::hold::{Hold, Past};
+use super::turns::Turns;
 use super::{Delivering, Reports, Settings, rejections};
 use crate::export::{Answer, Backoff, Exporter, Prepared, Refusal};
 use crate::queue::{Deliver, Settlement};
@@ -17,13 +18,14 @@ use std::ops::Range;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// When a sender should come again, if the backend did not say so.
+/// When a sender should come again, if the backend has not said when that is.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 
 /// What the batches of one route send with.
 pub(super) struct Sender {
     pub(super) exporter: Exporter,
     pub(super) hold: Hold,
+    pub(super) turns: Turns,
     pub(super) settings: Settings,
     pub(super) reports: Reports,
 }
@@ -39,8 +41,6 @@ struct Batch<'s, D> {
     backoff: Backoff,
     /// When the senders are told to come again.
     give_up_at: Option<Instant>,
-    /// For how long the backend wants to be left alone, as it said last.
-    retry_after: Option<Duration>,
 }
 
 /// A trace was in a request that was refused.
@@ -53,9 +53,9 @@ struct Accusation {
 }
 
 impl Sender {
-    /// Sends all of this and settles the deliveries, in whose order the traces are. `slot` is given back early if the
+    /// Sends all of this and settles the deliveries, in whose order the traces are. `turn` is given back early if the
     /// batch only waits for others to show who is at fault.
-    pub(super) async fn send<D: Deliver>(&self, delivering: Delivering<D>, slot: impl Send) {
+    pub(super) async fn send<D: Deliver>(&self, delivering: Delivering<D>, turn: impl Send) {
         let Delivering { deliveries, traces } = delivering;
         let batch = Batch {
             sender: self,
@@ -64,17 +64,16 @@ impl Sender {
             deliveries,
             backoff: Backoff::new(self.settings.backoff, fastrand::u64(..)),
             give_up_at: self.settings.retry_for.and_then(|retry_for| Instant::now().checked_add(retry_for)),
-            retry_after: None,
         };
-        batch.run(Some(slot)).await;
+        batch.run(Some(turn)).await;
     }
 }
 
 impl<D: Deliver> Batch<'_, D> {
-    async fn run(mut self, mut slot: Option<impl Send>) {
+    async fn run(mut self, mut turn: Option<impl Send>) {
         while !self.prepared.is_done() {
             if self.has_only_suspects() {
-                slot = None;
+                turn = None;
                 if !self.clear_up().await {
                     continue;
                 }
@@ -86,19 +85,22 @@ impl<D: Deliver> Batch<'_, D> {
                 return self.give_back();
             }
         }
-        drop(slot);
+        drop(turn);
     }
 
     /// Sends the next request as soon as that is allowed, and does what the answer asks for. None when time is up.
     async fn ask(&mut self) -> Option<Answer> {
-        let Sender { exporter, hold, reports, .. } = self.sender;
+        let Sender { exporter, hold, turns, reports, .. } = self.sender;
+        if self.is_too_long(hold.left_alone_for()) {
+            return None;
+        }
         let pass = within(self.give_up_at, hold.pass()).await?;
         if pass.is_probe() {
             self.prepared.single_out();
         }
-        let begun = Instant::now();
+        let request = turns.send();
         let answer = exporter.send(&mut self.prepared).await?;
-        reports.tried(begun.elapsed());
+        reports.tried(request.answered(&answer));
         match &answer {
             Answer::Accepted => {
                 self.taken();
@@ -109,7 +111,9 @@ impl<D: Deliver> Batch<'_, D> {
             Answer::TooLarge { .. } if self.prepared.halve() => {}
             Answer::TooLarge { reason } => self.reject_next(&rejections::too_large(self.prepared.next_bytes()), reason),
             Answer::Retry { after, reason } => {
-                self.retry_after = *after;
+                if let Some(respite) = *after {
+                    hold.leave_alone(respite);
+                }
                 reports.unavailable(reason);
                 if pass.is_probe() {
                     hold.hold(*after);
@@ -224,17 +228,25 @@ impl<D: Deliver> Batch<'_, D> {
 
     /// Waits before the next try. False when time is up.
     async fn wait(&mut self) -> bool {
-        let delay = self.backoff.next_delay(self.retry_after);
-        let is_too_long = self.give_up_at.is_some_and(|give_up_at| Instant::now() + delay > give_up_at);
+        let delay = self.backoff.next_delay(Some(self.sender.hold.left_alone_for()));
+        let is_too_long = self.is_too_long(delay);
         if !is_too_long {
             tokio::time::sleep(delay).await;
         }
         !is_too_long
     }
 
+    /// Whether the senders are told to come again before so much time has passed.
+    fn is_too_long(&self, delay: Duration) -> bool {
+        self.give_up_at.is_some_and(|give_up_at| Instant::now() + delay > give_up_at)
+    }
+
     fn give_back(self) {
-        let Sender { reports, settings, .. } = self.sender;
-        let retry_after = self.retry_after.unwrap_or(RETRY_AFTER_DEFAULT).min(settings.backoff.max_retry_after);
+        let Sender { hold, reports, settings, .. } = self.sender;
+        let retry_after = match hold.left_alone_for() {
+            Duration::ZERO => RETRY_AFTER_DEFAULT.min(settings.backoff.max_retry_after),
+            respite => respite,
+        };
         let given_back = self.deliveries.into_iter().flatten();
         reports.given_back(given_back.map(|it| it.settle(Settlement::RetryAfter(retry_after))).count());
     }

@@ -1,5 +1,8 @@
 //! What becomes of records when a backend answers on cue: nothing is mapped here, and nobody is asked over a wire.
 
+mod healthcheck;
+mod pace;
+
 use super::sending::Sender;
 use super::*;
 use crate::export::fixtures::answered_call;
@@ -18,7 +21,11 @@ type Heard = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// What became of each trace, by its number; shared with the deliveries.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<(u8, String)>>>);
+struct Told {
+    became: Arc<Mutex<Vec<(u8, String)>>>,
+    /// When the senders were told to come again.
+    retry_after: Arc<Mutex<Vec<Duration>>>,
+}
 
 /// A record that becomes the call of this number.
 struct Double {
@@ -28,11 +35,11 @@ struct Double {
 
 impl Told {
     fn add(&self, number: u8, what: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((number, what.to_owned()));
+        self.became.lock().unwrap_or_else(PoisonError::into_inner).push((number, what.to_owned()));
     }
 
     fn sorted(&self) -> Vec<(u8, String)> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut told = self.became.lock().unwrap_or_else(PoisonError::into_inner).clone();
         told.sort();
         told
     }
@@ -50,7 +57,10 @@ impl Deliver for Double {
     fn settle(self, settlement: Settlement) {
         let what = match settlement {
             Settlement::Acknowledged => "taken",
-            Settlement::RetryAfter(_) => "given back",
+            Settlement::RetryAfter(after) => {
+                self.told.retry_after.lock().unwrap_or_else(PoisonError::into_inner).push(after);
+                "given back"
+            }
             Settlement::Rejected(rejection) => return self.told.add(self.number, &rejection.code),
         };
         self.told.add(self.number, what);
@@ -83,7 +93,7 @@ fn sender(settings: Settings, answer: impl Fn(&[u8]) -> Answer + Send + Sync + '
         answer
     });
     let hold = Hold::new(BackoffSettings { initial_delay: Duration::ZERO, ..BackoffSettings::default() });
-    (Arc::new(Sender { exporter, hold, settings, reports: Reports::default() }), heard)
+    (Arc::new(Sender { exporter, hold, turns: Turns::default(), settings, reports: Reports::default() }), heard)
 }
 
 fn patient() -> Settings {

@@ -7,16 +7,24 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::ClientConfig;
 use std::sync::Arc;
 
-/// With TLS, for gRPC.
-pub(super) fn https(endpoint: &Endpoint) -> Result<HttpsConnector<HttpConnector>, UnusableSettings> {
+/// Without TLS.
+pub(super) fn tcp() -> HttpConnector {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
+    tcp
+}
+
+/// With TLS. `protocols` are those of ALPN.
+pub(super) fn https(
+    endpoint: &Endpoint,
+    protocols: &[&str],
+) -> Result<HttpsConnector<HttpConnector>, UnusableSettings> {
     let server_name: Arc<dyn ResolveServerName + Send + Sync> = match &endpoint.tls().server_name {
         Some(name) => Arc::new(FixedServerNameResolver::new(name.clone())),
         None => Arc::new(DefaultServerNameResolver::default()),
     };
-    Ok(HttpsConnector::new(tcp, client_config(endpoint, &["h2"])?, true, server_name))
+    Ok(HttpsConnector::new(tcp(), client_config(endpoint, protocols)?, true, server_name))
 }
 
 /// For HTTP.

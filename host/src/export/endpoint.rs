@@ -128,6 +128,16 @@ impl Endpoint {
         self.protocol
     }
 
+    /// What to do when nobody answers there, for people.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let usual = match self.protocol {
+            Protocol::Grpc => "4317 is usually gRPC's port, 4318 that of HTTP",
+            Protocol::HttpProtobuf | Protocol::HttpJson => "4318 is usually the port for HTTP, 4317 that of gRPC",
+        };
+        format!("start the backend, or correct `endpoint` and `protocol`: {usual}")
+    }
+
     pub(super) fn url(&self) -> &Url {
         &self.url
     }

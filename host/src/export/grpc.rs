@@ -82,7 +82,7 @@ fn channel(endpoint: &Endpoint) -> Result<Channel, ConnectError> {
     if let Ok(origin) = endpoint.named_url().as_str().parse() {
         address = address.origin(origin);
     }
-    let connector = connector::https(endpoint).map_err(|error| ConnectError::new(endpoint, &error))?;
+    let connector = connector::https(endpoint, &["h2"]).map_err(|error| ConnectError::new(endpoint, &error))?;
     Ok(address.connect_with_connector_lazy(connector))
 }
 

@@ -60,7 +60,7 @@ impl Answer {
             // A status shows itself as programmers like it; what lies below it speaks to people.
             return match status.source() {
                 Some(error) => Self::unreachable(error, quotes),
-                None => Self::out_of_reach(message, quotes),
+                None => Self::Retry { after: None, reason: out_of_reach(message, quotes) },
             };
         }
         let code = name_of(status.code());
@@ -129,16 +129,26 @@ impl Answer {
 
     /// The request, or its answer, got lost on the way.
     pub(super) fn unreachable(error: &dyn Error, quotes: &Quotes) -> Self {
-        Self::out_of_reach(&whole(error), quotes)
-    }
-
-    fn out_of_reach(why: &str, quotes: &Quotes) -> Self {
-        Self::Retry { after: None, reason: format!("the backend could not be reached{}", quotes.after_colon(why)) }
+        Self::Retry { after: None, reason: unreachable(error, quotes) }
     }
 
     pub(super) fn timed_out(timeout: Duration) -> Self {
-        Self::Retry { after: None, reason: format!("the backend did not answer within {timeout:?}") }
+        Self::Retry { after: None, reason: timed_out(timeout) }
     }
+}
+
+/// Why there was no answer.
+pub(super) fn unreachable(error: &dyn Error, quotes: &Quotes) -> String {
+    out_of_reach(&whole(error), quotes)
+}
+
+fn out_of_reach(why: &str, quotes: &Quotes) -> String {
+    format!("the backend could not be reached{}", quotes.after_colon(why))
+}
+
+/// The same where it did not come in time.
+pub(super) fn timed_out(timeout: Duration) -> String {
+    format!("the backend did not answer within {timeout:?}")
 }
 
 /// Failures that the client found itself. Only those have a source, but for two that are told by their words.

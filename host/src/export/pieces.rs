@@ -114,7 +114,7 @@ impl Pieces {
         self.traces.len()
     }
 
-    /// What this trace adds to a request at most, counted in protocol buffers.
+    /// What this trace adds to a request at most.
     pub(super) fn request_bytes(&self, trace: usize) -> usize {
         self.traces.get(trace).map_or(0, |place| place.request_bytes)
     }

@@ -5,8 +5,8 @@ use super::pieces::{Encoding, Pieces};
 use bytes::Bytes;
 use std::ops::Range;
 
-/// The size that a gRPC receiver takes unless told otherwise, counted in protocol buffers. JSON is about twice as long,
-/// and receivers of it take several times as much.
+/// The size that a gRPC receiver takes unless told otherwise. Receivers of JSON, which is about twice as long, take several
+/// times as much.
 pub const REQUEST_BYTES_MAX_DEFAULT: usize = 4 * 1024 * 1024;
 
 /// Traces that were encoded and are not settled yet.
@@ -129,7 +129,15 @@ mod tests {
     use crate::span::Trace;
 
     fn prepared(traces: Vec<Trace>, request_bytes_max: usize) -> Prepared {
-        Prepared::new(Pieces::new(traces, &Encoding::protobuf(&scope())), request_bytes_max)
+        prepared_as(&Encoding::protobuf(&scope()), traces, request_bytes_max)
+    }
+
+    fn prepared_as(encoding: &Encoding, traces: Vec<Trace>, request_bytes_max: usize) -> Prepared {
+        Prepared::new(Pieces::new(traces, encoding), request_bytes_max)
+    }
+
+    fn encodings() -> [Encoding; 3] {
+        [Encoding::protobuf(&scope()), Encoding::json(scope()), Encoding::json_lines(scope())]
     }
 
     fn batches(prepared: &Prepared) -> Vec<Range<usize>> {
@@ -138,10 +146,13 @@ mod tests {
 
     #[test]
     fn a_batch_is_filled_up_to_the_limit_and_not_a_byte_further() {
-        let size = prepared(vec![answered_call(0)], 0).pieces.request_bytes(0);
-        let traces = || (1..=5).map(answered_call).collect::<Vec<_>>();
-        assert_eq!(batches(&prepared(traces(), 2 * size)), [0..2, 2..4, 4..5]);
-        assert_eq!(batches(&prepared(traces(), 2 * size - 1)), [0..1, 1..2, 2..3, 3..4, 4..5]);
+        for encoding in encodings() {
+            let prepared = |traces, bytes_max| prepared_as(&encoding, traces, bytes_max);
+            let size = prepared(vec![answered_call(1)], 0).pieces.request_bytes(0);
+            let traces = || (1..=5).map(answered_call).collect::<Vec<_>>();
+            assert_eq!(batches(&prepared(traces(), 2 * size)), [0..2, 2..4, 4..5]);
+            assert_eq!(batches(&prepared(traces(), 2 * size - 1)), [0..1, 1..2, 2..3, 3..4, 4..5]);
+        }
     }
 
     #[test]
@@ -155,13 +166,15 @@ mod tests {
                 trace
             })
             .collect();
-        let mut prepared = prepared(traces, 10_000);
-        let mut settled = 0;
-        while let Some(request) = prepared.request(&Encoding::protobuf(&scope())) {
-            assert!(request.len() <= 10_000);
-            settled += prepared.settle().len();
+        for encoding in encodings() {
+            let mut prepared = prepared_as(&encoding, traces.clone(), 10_000);
+            let mut settled = 0;
+            while let Some(request) = prepared.request(&encoding) {
+                assert!(request.len() <= 10_000 && request.len() <= prepared.next_bytes());
+                settled += prepared.settle().len();
+            }
+            assert_eq!((settled, prepared.is_done()), (100, true));
         }
-        assert_eq!((settled, prepared.is_done()), (100, true));
     }
 
     #[test]

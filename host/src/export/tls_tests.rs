@@ -37,12 +37,15 @@ async fn export(exporter: &Exporter) -> Answer {
     exporter.send(&mut exporter.prepare(vec![answered_call(1)])).await.expect("there is something to send")
 }
 
-/// Why nothing is sent.
+/// Why nothing is sent, which is told without a request too.
 async fn reason(settings: &EndpointSettings) -> String {
-    match export(&exporter(settings)).await {
+    let reason = match export(&exporter(settings)).await {
         Answer::Retry { after: None, reason } => reason,
         answer => unreachable!("nothing can be sent: {answer:?}"),
-    }
+    };
+    let endpoint = settings.resolve(|_| None).expect("an endpoint");
+    assert_eq!(reach(&endpoint).await, Err(Unreachable { reason: reason.clone() }));
+    reason
 }
 
 fn folder_with(authority: &Authority) -> TempDir {
@@ -134,8 +137,10 @@ async fn a_backend_that_knows_its_clients_takes_traces_of_those_alone() {
         assert_eq!(collector.requests(), []);
 
         ours.issue("callspan").write(folder.path(), "client");
-        let exporter = exporter(&settings(folder.path(), &collector, protocol, true));
-        assert_eq!(export(&exporter).await, Answer::Accepted, "{protocol:?} {version:?}");
+        let known = settings(folder.path(), &collector, protocol, true);
+        assert_eq!(export(&exporter(&known)).await, Answer::Accepted, "{protocol:?} {version:?}");
+        let endpoint = known.resolve(|_| None).expect("an endpoint");
+        assert_eq!(reach(&endpoint).await, Ok(Reach::Reached), "{protocol:?} {version:?}");
     }
 }
 

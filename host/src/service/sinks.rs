@@ -10,8 +10,10 @@ use std::io::{self, IsTerminal as _, Write};
 /// When the sink's endpoint cannot be used.
 pub(super) fn exporter(sink: &SinkKind, scope: Scope) -> anyhow::Result<Exporter> {
     match sink {
-        SinkKind::Opentelemetry(endpoint) => {
-            Exporter::new(endpoint, scope).map_err(|error| anyhow::anyhow!("failed to {error}"))
+        SinkKind::Opentelemetry(backend) => {
+            let exporter =
+                Exporter::new(&backend.endpoint, scope).map_err(|error| anyhow::anyhow!("failed to {error}"))?;
+            Ok(exporter.with_request_bytes_max(backend.request_bytes_max))
         }
         SinkKind::File { path } => Ok(Exporter::file(path.clone(), scope)),
         SinkKind::Console { target, codec } => {

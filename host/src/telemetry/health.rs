@@ -1,5 +1,6 @@
 //! Whether the service, part by part, can do its work now.
 
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The health of all parts, in the order in which they were added.
@@ -9,7 +10,14 @@ pub struct Health(Arc<Mutex<Vec<Part>>>);
 /// The health of one part, which the part itself reports. The default is one that nobody asks.
 #[derive(Clone, Debug, Default)]
 pub struct Reporter {
-    state: Arc<Mutex<Option<String>>>,
+    state: Arc<Mutex<Option<Trouble>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Trouble {
+    reason: String,
+    /// The part says so itself.
+    is_certain: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -50,14 +58,32 @@ impl Reporter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
 
-    /// It cannot do its work, for this reason. True when it was well before.
+    /// It cannot do its work, for this reason. True when it had not said so before.
     pub fn trouble_is(&self, reason: &str) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.replace(reason.to_owned()).is_none()
+        let before = state.replace(Trouble { reason: reason.to_owned(), is_certain: true });
+        before.is_none_or(|trouble| !trouble.is_certain)
+    }
+
+    /// What somebody finds who looks at the part from outside; what it says of itself wins. True when that is news.
+    pub fn seems(&self, trouble: Option<&str>) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.as_ref().is_some_and(|trouble| trouble.is_certain) {
+            return false;
+        }
+        let before = mem::replace(&mut *state, trouble.map(Trouble::seeming));
+        *state != before
     }
 
     fn trouble(&self) -> Option<String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.as_ref().map(|trouble| trouble.reason.clone())
+    }
+}
+
+impl Trouble {
+    fn seeming(reason: &str) -> Self {
+        Trouble { reason: reason.to_owned(), is_certain: false }
     }
 }
 
@@ -77,5 +103,20 @@ mod tests {
         assert_eq!(health.states(), [state(Some("nobody answers"))]);
         assert!(sink.well() && !sink.well());
         assert_eq!(health.states(), [state(None)]);
+    }
+
+    #[test]
+    fn what_a_part_says_of_itself_is_not_changed_from_outside() {
+        let health = Health::default();
+        let sink = health.part("sink", "backend");
+        let trouble = || health.states().remove(0).trouble;
+        assert!(sink.seems(Some("out of reach")) && !sink.seems(Some("out of reach")));
+        assert!(sink.seems(Some("no such name")));
+        assert_eq!(trouble().as_deref(), Some("no such name"));
+        assert!(sink.trouble_is("it refuses the token"), "of itself it has said nothing before");
+        assert!(!sink.seems(None) && !sink.seems(Some("out of reach")));
+        assert_eq!(trouble().as_deref(), Some("it refuses the token"));
+        assert!(sink.well() && !sink.seems(None) && sink.seems(Some("out of reach")) && sink.seems(None));
+        assert_eq!(trouble(), None);
     }
 }

@@ -81,6 +81,14 @@ pub const TRANSFORM_DURATION: Metric =
     Metric { name: "transform_duration", brief: "How long batches took to be mapped." };
 pub const EXPORT_TRIES: Metric = Metric { name: "export_tries", brief: "Times that a batch was offered to the sink." };
 pub const EXPORT_DURATION: Metric = Metric { name: "export_duration", brief: "How long the sink took for a batch." };
+/// As Vector calls it, whether the limit is adaptive or not.
+pub const CONCURRENCY_LIMIT: Metric =
+    Metric { name: "adaptive_concurrency_limit", brief: "Batches that the sink may have under way at one time." };
+/// As Vector calls it.
+pub const CONCURRENCY_IN_FLIGHT: Metric = Metric {
+    name: "adaptive_concurrency_in_flight",
+    brief: "Requests that were sent to the sink and are not answered yet.",
+};
 pub const REJECTED_SPANS: Metric = Metric {
     name: "rejected_spans",
     brief: "Spans that the backend left out of requests that it took; OTLP does not say which.",

@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) async fn check(sink: &Part<SinkPlan>, sends_test_trace: bool) -> Finding {
     let check = format!("sinks.{}", sink.name);
     match &sink.plan.kind {
-        SinkKind::Opentelemetry(endpoint) => backend(check, endpoint, sends_test_trace).await,
+        SinkKind::Opentelemetry(sink) => backend(check, &sink.endpoint, sends_test_trace).await,
         SinkKind::File { path } => file(check, path),
         SinkKind::Console { .. } => Finding::ok(check, "a console, which is there"),
     }
@@ -41,7 +41,8 @@ async fn backend(check: String, endpoint: &Endpoint, sends_test_trace: bool) -> 
             Finding::error(check, format!("{at} rejects the span of {sent}"), REMEDY_FOR_REFUSAL)
         }
         Some(Answer::Retry { reason, .. }) => {
-            Finding::error(check, format!("{at}: {reason}"), remedy_for_none(endpoint.protocol()))
+            let remedy = format!("{}; until then records wait in the queue", endpoint.advice());
+            Finding::error(check, format!("{at}: {reason}"), remedy)
         }
         Some(Answer::Refused(refusal)) => {
             let remedy = refusal.advice().unwrap_or_else(|| REMEDY_FOR_REFUSAL.to_owned());
@@ -58,14 +59,6 @@ fn protocol_name(protocol: Protocol) -> &'static str {
         Protocol::HttpProtobuf => "http/protobuf",
         Protocol::HttpJson => "http/json",
     }
-}
-
-fn remedy_for_none(protocol: Protocol) -> String {
-    let usual = match protocol {
-        Protocol::Grpc => "4317 is usually gRPC's port, 4318 that of HTTP",
-        Protocol::HttpProtobuf | Protocol::HttpJson => "4318 is usually the port for HTTP, 4317 that of gRPC",
-    };
-    format!("start the backend, or correct `endpoint` and `protocol`: {usual}; until then records wait in the queue")
 }
 
 const REMEDY_FOR_REFUSAL: &str =

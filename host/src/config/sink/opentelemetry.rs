@@ -1,18 +1,21 @@
 //! The sink `opentelemetry`: a backend that speaks OTLP. What the file leaves out comes from the standard variables.
 
 mod auth;
+mod request;
 mod tls;
 
 use crate::config::decode::{Decode, Options, Table, text};
 use crate::config::document::{Node, Value};
 use crate::config::path::At;
-use crate::config::plan::SinkKind;
+use crate::config::plan::{BackendPlan, SinkKind};
 use crate::config::planning::Planning;
 use crate::config::problem::{Problem, Report};
 use crate::config::value::{Choice, Whole, Word};
+use crate::delivery::Concurrency;
 use crate::export::{Compression, EndpointSettings, Protocol, SecretSource, UnusableSettings};
 use crate::secret::Secret;
 use auth::Auth;
+use request::Request;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -37,15 +40,17 @@ pub(in crate::config) struct Opentelemetry {
     tls: Tls,
     /// How requests are compressed, by default none.
     compression: Option<Choice<Compression>>,
-    /// What one request is held to.
+    /// What requests are held to.
     request: Request,
+    /// What is looked at when the service starts.
+    healthcheck: Healthcheck,
 }
 
-#[derive(Default, JsonSchema)]
+#[derive(JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
-struct Request {
-    /// How long the backend may take to answer, in seconds, by default 10.
-    timeout_secs: Option<Whole<1, 600>>,
+struct Healthcheck {
+    /// Whether it is looked if the backend can be reached; the service starts in any case, and nothing is sent.
+    enabled: bool,
 }
 
 /// The value of a header.
@@ -84,13 +89,20 @@ impl Options for Opentelemetry {
             tls: table.take("tls", Tls::default()),
             compression: table.take("compression", None),
             request: table.take("request", Request::default()),
+            healthcheck: table.take("healthcheck", Healthcheck::default()),
         }
     }
 }
 
-impl Options for Request {
+impl Default for Healthcheck {
+    fn default() -> Self {
+        Healthcheck { enabled: true }
+    }
+}
+
+impl Options for Healthcheck {
     fn read(table: &mut Table<'_, '_>) -> Self {
-        Request { timeout_secs: table.take("timeout_secs", None) }
+        Healthcheck { enabled: table.take("enabled", Self::default().enabled) }
     }
 }
 
@@ -124,6 +136,10 @@ impl JsonSchema for HeaderText {
 }
 
 impl Opentelemetry {
+    pub(super) fn concurrency(&self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Concurrency {
+        self.request.concurrency(at.key("request"), planning)
+    }
+
     /// None where something is wrong with it, which is then reported.
     pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Option<SinkKind> {
         let token = self.auth.and_then(|auth| auth.plan(at.key("auth"), planning));
@@ -144,7 +160,12 @@ impl Opentelemetry {
             }
             Ok(endpoint)
         });
-        endpoint.map_err(|unusable| report(unusable, at, planning)).ok().map(Box::new).map(SinkKind::Opentelemetry)
+        let endpoint = endpoint.map_err(|unusable| report(unusable, at, planning)).ok()?;
+        Some(SinkKind::Opentelemetry(Box::new(BackendPlan {
+            endpoint,
+            request_bytes_max: self.request.max_bytes.size(),
+            has_healthcheck: self.healthcheck.enabled,
+        })))
     }
 }
 

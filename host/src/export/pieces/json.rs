@@ -5,7 +5,10 @@ use crate::export::json;
 use crate::export::request::{Scope, resource_spans};
 use crate::span::Trace;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use prost::Message as _;
+
+const BEFORE_ALL: &[u8] = br#"{"resourceSpans":["#;
+const AFTER_ALL: &[u8] = b"]}";
+const BEFORE_RESOURCE: &[u8] = br#"{"resource":"#;
 
 /// What all requests have in common.
 #[derive(Clone, Debug)]
@@ -36,13 +39,10 @@ impl Json {
         }
     }
 
-    /// Adds the trace's pieces, and gives the length of a request with this trace alone, in protocol buffers: limits
-    /// are told in these.
+    /// Adds the trace's pieces, and gives the length of a request with this trace alone.
     pub(super) fn write(&self, trace: Trace, pieces: &mut Pieces) -> usize {
-        let mut request_bytes = 0;
+        let first = pieces.groups.len();
         for part in resource_spans(trace, &self.scope) {
-            let length = part.encoded_len();
-            request_bytes += length + prost::length_delimiter_len(length) + 1;
             let resource = part.resource.unwrap_or_default();
             let mut spans = part.scope_spans.iter().flat_map(|scope| &scope.spans);
             pieces.add(
@@ -56,18 +56,20 @@ impl Json {
                 },
             );
         }
-        request_bytes
+        let groups = pieces.groups.iter().skip(first);
+        self.request_len(groups.map(|group| self.resource_spans_len(group.resource.len(), group.spans.len())))
     }
 
     pub(super) fn request(&self, joined: &[Joined<'_>]) -> Vec<u8> {
-        let around = self.before_spans.len() + self.after_spans.len() + r#","resource":{}"#.len();
-        let length: usize =
-            joined.iter().map(|joined| around + joined.resource.len() + joined.spans_len() + joined.spans.len()).sum();
-        let mut out = Vec::with_capacity(length + r#"{"resourceSpans":[]}"#.len() + self.end.len());
-        out.extend_from_slice(br#"{"resourceSpans":["#);
+        let lens = joined.iter().map(|joined| {
+            let commas = joined.spans.len().saturating_sub(1);
+            self.resource_spans_len(joined.resource.len(), joined.spans_len() + commas)
+        });
+        let mut out = Vec::with_capacity(self.request_len(lens));
+        out.extend_from_slice(BEFORE_ALL);
         for (at, joined) in joined.iter().enumerate() {
-            let start: &[u8] = if at == 0 { br#"{"resource":"# } else { br#",{"resource":"# };
-            out.extend_from_slice(start);
+            out.extend((at > 0).then_some(b','));
+            out.extend_from_slice(BEFORE_RESOURCE);
             out.extend_from_slice(joined.resource);
             out.extend_from_slice(&self.before_spans);
             for (at, spans) in joined.spans.iter().enumerate() {
@@ -76,8 +78,19 @@ impl Json {
             }
             out.extend_from_slice(&self.after_spans);
         }
-        out.extend_from_slice(b"]}");
+        out.extend_from_slice(AFTER_ALL);
         out.extend_from_slice(self.end.as_bytes());
         out
+    }
+
+    fn resource_spans_len(&self, resource: usize, spans: usize) -> usize {
+        BEFORE_RESOURCE.len() + resource + self.before_spans.len() + spans + self.after_spans.len()
+    }
+
+    /// Of a request with `ResourceSpans` of these lengths.
+    fn request_len(&self, resource_spans: impl Iterator<Item = usize>) -> usize {
+        let around = BEFORE_ALL.len() + AFTER_ALL.len() + self.end.len();
+        let with_commas = resource_spans.map(|length| length + 1).sum::<usize>().saturating_sub(1);
+        around + with_commas
     }
 }

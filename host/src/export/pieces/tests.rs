@@ -29,10 +29,13 @@ fn assert_equal_to_messages(traces: &[Trace], scope: &Scope) {
         }
     }
     for trace in 0..traces.len() {
-        let alone = in_protobuf.request(trace..trace + 1, &protobuf).len();
-        assert!(in_protobuf.request_bytes(trace) >= alone);
-        // In OTLP/JSON, equal resources of one trace are joined before they are counted.
-        assert_eq!(in_json.request_bytes(trace), alone);
+        for (pieces, encoding) in [(&in_protobuf, &protobuf), (&in_json, &text), (&in_lines, &lines)] {
+            assert!(pieces.request_bytes(trace) >= pieces.request(trace..trace + 1, encoding).len());
+        }
+    }
+    for (pieces, encoding) in [(&in_protobuf, &protobuf), (&in_json, &text), (&in_lines, &lines)] {
+        let together: usize = (0..traces.len()).map(|trace| pieces.request_bytes(trace)).sum();
+        assert!(traces.is_empty() || together >= pieces.request(0..traces.len(), encoding).len());
     }
 }
 
@@ -105,6 +108,17 @@ fn traces() -> impl Strategy<Value = Trace> {
 fn calls_are_written_as_their_messages_are() {
     for scope in scopes() {
         assert_equal_to_messages(&[answered_call(1), answered_call(2), answered_call(3)], &scope);
+    }
+}
+
+/// Whose limits are told in bytes is not to be told more of them than there are.
+#[test]
+fn the_length_of_a_call_alone_is_known_before_its_request_is_made() {
+    for scope in scopes() {
+        for encoding in [Encoding::protobuf(&scope), Encoding::json(scope.clone()), Encoding::json_lines(scope)] {
+            let pieces = Pieces::new(vec![answered_call(1)], &encoding);
+            assert_eq!(pieces.request_bytes(0), pieces.request(0..1, &encoding).len());
+        }
     }
 }
 

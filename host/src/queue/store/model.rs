@@ -368,8 +368,8 @@ fn settled(counts: &rows::CountsRow) -> u64 {
     delivered + skipped + duplicates + superseded + dead_lettered + dropped + damaged + erased
 }
 
-fn refused_by(letter: &Letter) -> Vec<Option<&str>> {
-    letter.refusals.iter().map(|refusal| refusal.consumer.as_deref()).collect()
+fn refused_by(letter: &Letter) -> Vec<(Option<&str>, bool)> {
+    letter.refusals.iter().map(|refusal| (refusal.consumer.as_deref(), refusal.is_delivered)).collect()
 }
 
 /// Copies a folder; room that is set aside in files is left out.

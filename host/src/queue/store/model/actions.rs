@@ -1,6 +1,6 @@
 //! What may happen to a store, and what the model expects of it.
 
-use super::expected::Push;
+use super::expected::{Push, Refusal};
 use super::*;
 
 impl Run {
@@ -114,12 +114,17 @@ impl Run {
         let place = self.random.usize(..self.taken.len());
         let (name, lane, entry) = self.taken.swap_remove(place);
         let identity = TraceIdentity { trace_id: [self.random.u8(..); 16], span_id: [self.random.u8(..); 8] };
-        let verdict = match self.random.u8(0..8) {
+        let verdict = match self.random.u8(0..10) {
             0 => Verdict::Delivered(None),
             1 => Verdict::Skipped,
             2 => Verdict::Duplicate,
             3 => Verdict::Superseded,
             4 | 5 => refused("no_time"),
+            6 | 7 => Verdict::DeliveredInPart {
+                identity: self.random.bool().then_some(identity),
+                rejection: rejection("spans_rejected"),
+                mapper: "tccc 0.1.0".to_owned(),
+            },
             _ => Verdict::Delivered(Some(identity)),
         };
         self.settle_as(&name, lane, &entry, &verdict);
@@ -137,13 +142,12 @@ impl Run {
                 Verdict::Skipped => counts.skipped += 1,
                 Verdict::Duplicate => counts.duplicates += 1,
                 Verdict::Superseded => counts.superseded += 1,
-                Verdict::Refused { .. } => {
-                    counts.dead_lettered += 1;
-                    if let Some(letter) = self.now.letters.get_mut(&entry.id) {
-                        letter.refusals.retain(|(consumer, _)| consumer.as_deref() != Some(name));
-                    }
-                    self.now.refuse(entry, Some(name), now_ms);
-                }
+                Verdict::Refused { .. } => counts.dead_lettered += 1,
+            }
+            let is_delivered = matches!(verdict, Verdict::DeliveredInPart { .. });
+            if is_delivered || matches!(verdict, Verdict::Refused { .. }) {
+                let refusal = Refusal { consumer: Some(name.to_owned()), at_ms: now_ms, is_delivered };
+                self.now.refuse(entry, refusal);
             }
         }
         self.tell(format!("{name} settled {} on way {lane} as {:?}, was due: {is_due}", entry.id, verdict));
@@ -160,7 +164,7 @@ impl Run {
             let id = self.now.next_id;
             let entry = Entry { id, received_ms: now_ms, source, record, digest, only: Vec::new(), is_replay: false };
             self.now.next_id += 1;
-            self.now.refuse(&entry, None, now_ms);
+            self.now.refuse(&entry, Refusal { consumer: None, at_ms: now_ms, is_delivered: false });
             self.tell(format!("refused {id} when it came"));
         }
     }
@@ -174,10 +178,12 @@ impl Run {
     pub(super) fn revive(&mut self) {
         let Some(id) = self.any_letter() else { return };
         let to = self.random.bool().then(|| vec![self.random.choice(NAMES).expect("one").to_owned()]);
-        let now_ms = self.now_ms;
-        let targets = self.store().revive(id, to.as_deref(), true, now_ms).expect("the disk works");
-        let expected = self.now.targets(id, to.as_deref());
-        self.tell(format!("revived {id} for {to:?}: {targets:?}"));
+        let (again, now_ms) = (self.random.bool(), self.now_ms);
+        let would_go = self.store().would_revive(id, to.as_deref(), again).expect("it can be read");
+        let targets = self.store().revive(id, to.as_deref(), again, now_ms).expect("the disk works");
+        assert_eq!(would_go, targets);
+        let expected = self.now.targets(id, to.as_deref(), again);
+        self.tell(format!("revived {id} for {to:?}, those who have a part too: {again}: {targets:?}"));
         assert_eq!(targets.iter().collect::<BTreeSet<_>>(), expected.iter().collect());
         if !targets.is_empty() {
             self.now.revive(id, &targets, now_ms);

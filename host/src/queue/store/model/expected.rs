@@ -28,8 +28,16 @@ pub(super) struct Consumer {
 #[derive(Clone)]
 pub(super) struct Letter {
     pub(super) entry: Entry,
-    /// Who refused it, and when; nobody's name stands for the intake.
-    pub(super) refusals: Vec<(Option<String>, u64)>,
+    pub(super) refusals: Vec<Refusal>,
+}
+
+#[derive(Clone)]
+pub(super) struct Refusal {
+    /// Nobody's name stands for the intake.
+    pub(super) consumer: Option<String>,
+    pub(super) at_ms: u64,
+    /// The consumer has the record, but for a part of it.
+    pub(super) is_delivered: bool,
 }
 
 /// What makes two pushes the same.
@@ -67,16 +75,19 @@ impl Expected {
         self.records.insert(entry.id, entry.clone());
     }
 
-    pub(super) fn refuse(&mut self, entry: &Entry, consumer: Option<&str>, now_ms: u64) {
+    /// What a consumer refused before, it refuses anew.
+    pub(super) fn refuse(&mut self, entry: &Entry, refusal: Refusal) {
         let letter = self.letters.entry(entry.id).or_insert_with(|| Letter::new(entry));
-        letter.refusals.push((consumer.map(str::to_owned), now_ms));
+        letter.refusals.retain(|before| before.consumer.is_none() || before.consumer != refusal.consumer);
+        letter.refusals.push(refusal);
     }
 
-    /// To whom a letter would go.
-    pub(super) fn targets(&self, id: u64, to: Option<&[String]>) -> Vec<String> {
+    /// To whom a letter would go; with `again`, to those too that have it but for a part.
+    pub(super) fn targets(&self, id: u64, to: Option<&[String]>, again: bool) -> Vec<String> {
         let Some(letter) = self.letters.get(&id) else { return Vec::new() };
-        let is_of_intake = letter.refusals.iter().any(|(consumer, _)| consumer.is_none());
-        let has_refused = |name: &String| letter.refusals.iter().any(|(consumer, _)| consumer.as_ref() == Some(name));
+        let is_of_intake = letter.refusals.iter().any(|refusal| refusal.consumer.is_none());
+        let lacking = || letter.refusals.iter().filter(|refusal| again || !refusal.is_delivered);
+        let has_refused = |name: &String| lacking().any(|refusal| refusal.consumer.as_ref() == Some(name));
         let mut targets = Vec::new();
         for (name, consumer) in &self.consumers {
             let takes_source = consumer.sources.iter().any(|source| **source == *letter.entry.source);
@@ -90,13 +101,15 @@ impl Expected {
 
     /// The letter goes to these; for the others it stays.
     pub(super) fn revive(&mut self, id: u64, targets: &[String], now_ms: u64) {
-        let mut others = self.targets(id, None);
+        // Of the intake's letters, nobody has a part.
+        let mut others = self.targets(id, None, true);
         others.retain(|name| !targets.contains(name));
         let letter = self.letters.get_mut(&id).expect("it is a letter");
-        if let Some((_, at_ms)) = letter.refusals.iter().find(|(consumer, _)| consumer.is_none()).cloned() {
-            letter.refusals = others.into_iter().map(|name| (Some(name), at_ms)).collect();
+        if let Some(refusal) = letter.refusals.iter().find(|refusal| refusal.consumer.is_none()).cloned() {
+            let stays_for = |name| Refusal { consumer: Some(name), ..refusal.clone() };
+            letter.refusals = others.into_iter().map(stays_for).collect();
         }
-        letter.refusals.retain(|(consumer, _)| consumer.as_ref().is_none_or(|name| !targets.contains(name)));
+        letter.refusals.retain(|it| it.consumer.as_ref().is_none_or(|name| !targets.contains(name)));
         let entry = Entry {
             id: self.next_id,
             received_ms: now_ms,
@@ -116,7 +129,7 @@ impl Expected {
         let limits = settings.dead_letters;
         let oldest_ms = now_ms - u64::try_from(limits.keep.as_millis()).expect("a few minutes");
         for (id, letter) in listed {
-            let died_ms = letter.refusals.iter().map(|(_, at_ms)| *at_ms).max().expect("somebody refused it");
+            let died_ms = letter.refusals.iter().map(|refusal| refusal.at_ms).max().expect("somebody refused it");
             if died_ms >= oldest_ms && self.letter_totals().1 <= limits.bytes_max {
                 break;
             }
@@ -156,7 +169,8 @@ impl Letter {
         Letter { entry: entry.clone(), refusals: Vec::new() }
     }
 
-    pub(super) fn refused_by(&self) -> Vec<Option<&str>> {
-        self.refusals.iter().map(|(consumer, _)| consumer.as_deref()).collect()
+    /// Who, and whether he has it all the same.
+    pub(super) fn refused_by(&self) -> Vec<(Option<&str>, bool)> {
+        self.refusals.iter().map(|refusal| (refusal.consumer.as_deref(), refusal.is_delivered)).collect()
     }
 }
