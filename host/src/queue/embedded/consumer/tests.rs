@@ -1,7 +1,8 @@
 use super::super::tests::{CONSUMER, Fixture};
 use super::*;
 use crate::queue::control::{Control as _, Filter, Request, Response, Which};
-use crate::queue::{DuplicateSettings, Settings};
+use crate::queue::store::Fate;
+use crate::queue::{Deliver as _, DuplicateSettings, SameTrace, Settings, Settlement, TraceIdentity};
 use crate::record::Rejection;
 
 const TRACE: TraceIdentity = TraceIdentity { trace_id: [1; 16], span_id: [2; 8] };
