@@ -5,7 +5,7 @@ use super::connector;
 use super::endpoint::{Compression, Endpoint};
 use super::outcome::Answer;
 use super::quotes::Quotes;
-use super::{ConnectError, USER_AGENT};
+use super::{Client, ConnectError, USER_AGENT, Unanswered};
 use bytes::{BufMut as _, Bytes};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
@@ -46,20 +46,6 @@ impl Grpc {
         Ok(Self { client, timeout: endpoint.timeout(), quotes: Quotes::without(&headers), headers })
     }
 
-    /// Sends an encoded `ExportTraceServiceRequest`.
-    pub(super) async fn send(&self, request: Bytes) -> Answer {
-        let mut request = tonic::Request::new(request);
-        *request.metadata_mut() = MetadataMap::from_headers(self.headers.clone());
-        request.set_timeout(self.timeout);
-        match tokio::time::timeout(self.timeout, self.call(request)).await {
-            Ok(Ok(response)) => Answer::of_response(response, &self.quotes),
-            // The client keeps the time that it tells the backend, and is often the first to notice.
-            Ok(Err(status)) if is_timeout(&status) => Answer::timed_out(self.timeout),
-            Ok(Err(status)) => Answer::of_grpc_status(&status, &self.quotes),
-            Err(_) => Answer::timed_out(self.timeout),
-        }
-    }
-
     async fn call(&self, request: tonic::Request<Bytes>) -> Result<ExportTraceServiceResponse, Status> {
         // A clone shares the connection.
         let mut client = self.client.clone();
@@ -67,6 +53,21 @@ impl Grpc {
         client.ready().await.map_err(|error| Status::unknown(format!("Service was not ready: {error}")))?;
         let response = client.unary(request, PathAndQuery::from_static(METHOD), Encoded).await?;
         Ok(response.into_inner())
+    }
+}
+
+impl Client for Grpc {
+    async fn send(&self, request: Bytes) -> Result<Answer, Unanswered> {
+        let unanswered = || Unanswered(self.timeout);
+        let mut request = tonic::Request::new(request);
+        *request.metadata_mut() = MetadataMap::from_headers(self.headers.clone());
+        request.set_timeout(self.timeout);
+        match tokio::time::timeout(self.timeout, self.call(request)).await.map_err(|_| unanswered())? {
+            Ok(response) => Ok(Answer::of_response(response, &self.quotes)),
+            // The client keeps the time that it tells the backend, and is often the first to notice.
+            Err(status) if is_timeout(&status) => Err(unanswered()),
+            Err(status) => Ok(Answer::of_grpc_status(&status, &self.quotes)),
+        }
     }
 }
 
