@@ -82,6 +82,9 @@ pub use tls::TlsVersion;
 
 const USER_AGENT: &str = concat!("callspan/", env!("CARGO_PKG_VERSION"));
 
+/// More of an answer is not read: all that is needed is in its first lines.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
 /// Where traces go.
 pub struct Exporter {
     sink: Sink,

@@ -5,14 +5,11 @@ use super::connector::{self, Host};
 use super::endpoint::{Compression, Endpoint, Protocol};
 use super::outcome::Answer;
 use super::quotes::Quotes;
-use super::{Client, ConnectError, USER_AGENT, Unanswered};
+use super::{ANSWER_BYTES_MAX, Client, ConnectError, USER_AGENT, Unanswered};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use reqwest::{ClientBuilder, Response, Url, redirect};
 use std::time::{Duration, SystemTime};
-
-/// More of an answer is not read: all that is needed is in its first lines.
-const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) struct Http {
     client: reqwest::Client,
@@ -97,8 +94,8 @@ async fn beginning_of(response: &mut Response) -> reqwest::Result<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() >= RESPONSE_BYTES_MAX {
-            body.truncate(RESPONSE_BYTES_MAX);
+        if body.len() >= ANSWER_BYTES_MAX {
+            body.truncate(ANSWER_BYTES_MAX);
             break;
         }
     }
