@@ -14,8 +14,8 @@
 //! trace is drawn or written as a line of JSON.
 //!
 //! A client is made with the certificates and tokens of its endpoint, and made anew when their files change (`watched`):
-//! what is under way ends with the one that it began with. What TLS is held to, and what its failures mean, is told in
-//! `tls`.
+//! what is under way ends with the one that it began with. It is made anew too when a request gets no answer in time,
+//! since its connection may be lost without a word. What TLS is held to, and what its failures mean, is told in `tls`.
 //!
 //! Whether a backend can be reached at all is told by `reach`, without a request.
 //!
@@ -66,6 +66,7 @@ use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use watched::{Latest, Watched};
 
 pub use console::{Style, waterfall};
@@ -84,6 +85,9 @@ pub use rpc_status::{RETRY_INFO, encoded_status};
 pub use tls::TlsVersion;
 
 const USER_AGENT: &str = concat!("callspan/", env!("CARGO_PKG_VERSION"));
+
+/// More of an answer is not read: all that is needed is in its first lines.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Where traces go.
 pub struct Exporter {
@@ -105,6 +109,15 @@ enum Sink {
 /// An answer that may be long in coming.
 #[cfg(test)]
 type Later = std::pin::Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// What sends requests to a backend over connections of its own.
+trait Client: Send + Sync + 'static {
+    /// Sends an encoded `ExportTraceServiceRequest`.
+    fn send(&self, request: Bytes) -> impl Future<Output = Result<Answer, Unanswered>> + Send;
+}
+
+/// A backend did not answer within this time.
+struct Unanswered(Duration);
 
 type Console = Mutex<Box<dyn Write + Send>>;
 
@@ -218,14 +231,8 @@ impl Exporter {
 impl Sink {
     async fn send(&self, request: Bytes) -> Answer {
         match self {
-            Self::Grpc(grpc) => {
-                let Latest { value, trouble } = grpc.latest().await;
-                with_trouble(value.send(request).await, trouble)
-            }
-            Self::Http(http) => {
-                let Latest { value, trouble } = http.latest().await;
-                with_trouble(value.send(request).await, trouble)
-            }
+            Self::Grpc(grpc) => send(grpc, request).await,
+            Self::Http(http) => send(http, request).await,
             Self::File(file) => {
                 let file = Arc::clone(file);
                 blocking(move || file.append(&request)).await
@@ -244,6 +251,20 @@ impl ConnectError {
     fn new(endpoint: &Endpoint, error: &dyn Error) -> Self {
         Self { endpoint: endpoint.to_string(), reason: quotes::whole(error) }
     }
+}
+
+/// A backend that does not answer may be slow, or it hears nothing: what becomes of a connection whose other end vanished
+/// is known to nobody until the kernel gives up, after a quarter of an hour. So the next request goes over a new one.
+async fn send<C: Client>(clients: &Arc<Watched<C>>, request: Bytes) -> Answer {
+    let Latest { value, trouble } = clients.latest().await;
+    let answer = match value.send(request).await {
+        Ok(answer) => answer,
+        Err(Unanswered(timeout)) => {
+            clients.replace(value).await;
+            Answer::timed_out(timeout)
+        }
+    };
+    with_trouble(answer, trouble)
 }
 
 /// A backend that cannot be reached may be waiting for what stands in files that cannot be used.

@@ -3,6 +3,7 @@
 use crate::child::Child;
 use crate::peers::{self, Endpoint, Protocol};
 use crate::span::{Attributes, Span};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
@@ -35,6 +36,9 @@ pub struct Export {
     pub answer: String,
     /// What it held.
     pub spans: Vec<Span>,
+    /// The same in the canonical bytes of protocol buffers, as text, where that was asked for: each span with the resource
+    /// and the scope that it belongs to.
+    pub canonical: Vec<String>,
 }
 
 /// How export requests are answered.
@@ -56,13 +60,7 @@ pub enum Cue {
     TooLarge,
     /// Refused if a span is of this session, else taken.
     Guilty(&'static str),
-    /// Over HTTP: the connection is reset with the request half read.
-    Reset,
-    /// Over HTTP: what is answered is no HTTP.
-    Garbage,
-    /// Over HTTP: 503 with a body that comes byte by byte, without end.
-    Trickle,
-    /// Over HTTP: 503 with a body of 500 MB.
+    /// 503 with a body of 500 MB; over gRPC, a message of 100 MB.
     Huge,
     /// No answer for so many seconds.
     Silent(u32),
@@ -81,8 +79,13 @@ impl Decoder {
         Self::start_with(ports, "http", &[])
     }
 
-    /// Starts it with TLS: this folder holds `server.crt` and `server.key`, and with `clients.crt`, clients have to show
-    /// a certificate that this CA has issued.
+    /// Starts it so that it tells the canonical bytes of spans too, which are many.
+    pub fn start_canonical() -> Option<Self> {
+        Self::start_with([0, 0], "http", &["--canonical".to_owned()])
+    }
+
+    /// Starts it with TLS: this folder holds `server.crt` and `server.key`, which may be replaced, and with `clients.crt`,
+    /// clients have to show a certificate that this CA has issued.
     pub fn start_with_tls(folder: &Path) -> Option<Self> {
         let path = |name: &str| folder.join(name).display().to_string();
         let mut arguments =
@@ -155,12 +158,17 @@ impl Decoder {
         self.child.borrow_mut().wait_for(what, |lines| find(&exports(lines).collect::<Vec<_>>()))
     }
 
-    /// Waits until it has misbehaved so many times, in ways that tell nothing of the request.
+    /// Waits until it has misbehaved so many times: those answers tell nothing of their requests.
     pub fn wait_for_misbehaviour(&self, times: usize) {
         self.child.borrow_mut().wait_for("misbehaviour", |lines| {
             let misbehaved = lines.iter().filter_map(parse).filter(|line| line.get("misbehaved").is_some());
             (misbehaved.count() >= times).then_some(())
         });
+    }
+
+    /// Lets it run, or stops it where it is: the kernel then takes what is sent to it, and nobody answers.
+    pub fn let_run(&self, may_run: bool) {
+        self.child.borrow().signal(if may_run { Signal::CONT } else { Signal::STOP });
     }
 
     /// The session of every span of every request that it took, in the order in which they came.
@@ -187,9 +195,6 @@ impl Cue {
             Self::Refused => json!({"answer": "refused", "times": times}),
             Self::Unauthorized => json!({"answer": "unauthorized", "times": times}),
             Self::Guilty(session) => json!({"answer": "guilty", "times": times, "session": session}),
-            Self::Reset => json!({"answer": "reset", "times": times}),
-            Self::Garbage => json!({"answer": "garbage", "times": times}),
-            Self::Trickle => json!({"answer": "trickle", "times": times}),
             Self::Huge => json!({"answer": "huge", "times": times}),
             Self::TooLarge => json!({"answer": "too_large", "times": times}),
             Self::Silent(seconds) => json!({"answer": "silent", "times": times, "seconds": seconds}),
@@ -200,7 +205,9 @@ impl Cue {
 
 fn exports(lines: &[String]) -> impl Iterator<Item = Export> {
     lines.iter().filter_map(parse).filter_map(|line| {
-        let spans = line["spans"].as_array()?.iter().map(Span::of_decoder).collect();
+        let spans = line["spans"].as_array()?;
+        let canonical = spans.iter().map(|span| span["canonical"].to_string()).collect();
+        let spans = spans.iter().map(Span::of_decoder).collect();
         let headers = line["headers"].as_object()?.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let text = |field: &str| Some(line[field].as_str()?.to_owned());
         let protocol = Protocol::named(line["protocol"].as_str()?)?;
@@ -211,6 +218,7 @@ fn exports(lines: &[String]) -> impl Iterator<Item = Export> {
             headers,
             answer: text("answer")?,
             spans,
+            canonical,
         })
     })
 }

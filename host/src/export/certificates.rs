@@ -10,6 +10,7 @@ use rustls::server::WebPkiClientVerifier;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -97,11 +98,13 @@ impl Issued {
 pub(super) struct TlsListener {
     listener: TcpListener,
     acceptor: TlsAcceptor,
+    /// How many connections were made.
+    accepted: Arc<AtomicUsize>,
 }
 
 impl TlsListener {
-    pub(super) fn new(listener: TcpListener, config: ServerConfig) -> Self {
-        Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)) }
+    pub(super) fn new(listener: TcpListener, config: ServerConfig, accepted: Arc<AtomicUsize>) -> Self {
+        Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), accepted }
     }
 }
 
@@ -113,7 +116,10 @@ impl Listener for TlsListener {
         loop {
             let (stream, address) = self.listener.accept().await.expect("a connection");
             match self.acceptor.accept(stream).into_fallible().await {
-                Ok(stream) => return (stream, address),
+                Ok(stream) => {
+                    self.accepted.fetch_add(1, Ordering::Relaxed);
+                    return (stream, address);
+                }
                 Err((_, stream)) => drop(tokio::spawn(read_to_end(stream))),
             }
         }

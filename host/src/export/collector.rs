@@ -23,6 +23,7 @@ use std::future::pending;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub(super) struct Collector {
     address: SocketAddr,
     scheme: &'static str,
     seen: Seen,
+    /// With TLS: how many connections were made.
+    connections: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
 
@@ -71,17 +74,24 @@ impl Collector {
     pub(super) async fn start(cues: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        Self::serve("http", address, cues, |router| {
+        Self::serve("http", address, cues, |router, _| {
             tokio::spawn(async move { axum::serve(listener, router).await.expect("served until dropped") })
         })
     }
 
     /// The same with TLS.
     pub(super) async fn start_with_tls(config: rustls::ServerConfig) -> Self {
+        Self::start_with_tls_and_cues(config, []).await
+    }
+
+    pub(super) async fn start_with_tls_and_cues(
+        config: rustls::ServerConfig,
+        cues: impl IntoIterator<Item = Reply>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let listener = TlsListener::new(listener, config);
-        Self::serve("https", address, [], |router| {
+        Self::serve("https", address, cues, |router, connections| {
+            let listener = TlsListener::new(listener, config, connections);
             tokio::spawn(async move { axum::serve(listener, router).await.expect("served until dropped") })
         })
     }
@@ -90,7 +100,7 @@ impl Collector {
         scheme: &'static str,
         address: SocketAddr,
         cues: impl IntoIterator<Item = Reply>,
-        spawn: impl FnOnce(Router) -> JoinHandle<()>,
+        spawn: impl FnOnce(Router, Arc<AtomicUsize>) -> JoinHandle<()>,
     ) -> Self {
         let seen = Seen::default();
         seen.0.lock().expect("no panic").cues = cues.into_iter().collect();
@@ -101,7 +111,8 @@ impl Collector {
                 .accept_compressed(CompressionEncoding::Zstd)
                 .send_compressed(CompressionEncoding::Gzip),
         );
-        Self { address, scheme, seen, server: spawn(router) }
+        let connections = Arc::default();
+        Self { address, scheme, seen, server: spawn(router, Arc::clone(&connections)), connections }
     }
 
     pub(super) fn address(&self, protocol: Protocol) -> String {
@@ -120,6 +131,10 @@ impl Collector {
 
     pub(super) fn requests(&self) -> Vec<ExportTraceServiceRequest> {
         self.seen.0.lock().expect("no panic").requests.clone()
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Of the last request.

@@ -5,17 +5,14 @@ use super::connector::{self, Host};
 use super::endpoint::{Compression, Endpoint, Protocol};
 use super::outcome::Answer;
 use super::quotes::Quotes;
-use super::{ConnectError, USER_AGENT};
+use super::{ANSWER_BYTES_MAX, Client, ConnectError, USER_AGENT, Unanswered};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, ClientBuilder, Response, Url, redirect};
+use reqwest::{ClientBuilder, Response, Url, redirect};
 use std::time::{Duration, SystemTime};
 
-/// More of an answer is not read: all that is needed is in its first lines.
-const RESPONSE_BYTES_MAX: usize = 64 * 1024;
-
 pub(super) struct Http {
-    client: Client,
+    client: reqwest::Client,
     url: Url,
     compression: Compression,
     timeout: Duration,
@@ -36,7 +33,7 @@ impl Http {
         if let Some(encoding) = content_encoding(endpoint.compression()) {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
-        let builder = Client::builder()
+        let builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .default_headers(headers)
             // A redirect would carry call records and credentials to an address that nobody configured.
@@ -57,26 +54,28 @@ impl Http {
         })
     }
 
-    /// Sends an encoded `ExportTraceServiceRequest`.
-    pub(super) async fn send(&self, request: Bytes) -> Answer {
-        let body = match compressed(request, self.compression).await {
-            Ok(body) => body,
-            Err(error) => {
-                return Answer::Retry { after: None, reason: format!("the request could not be compressed: {error}") };
-            }
-        };
-        match self.exchange(body).await {
-            Ok(answer) => answer,
-            Err(error) if error.is_timeout() => Answer::timed_out(self.timeout),
-            Err(error) => Answer::unreachable(&error.without_url(), &self.quotes),
-        }
-    }
-
     async fn exchange(&self, body: Bytes) -> reqwest::Result<Answer> {
         let mut response = self.client.post(self.url.clone()).body(body).send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = beginning_of(&mut response).await?;
         Ok(Answer::of_http(status, &headers, &body, SystemTime::now(), &self.quotes))
+    }
+}
+
+impl Client for Http {
+    async fn send(&self, request: Bytes) -> Result<Answer, Unanswered> {
+        let body = match compressed(request, self.compression).await {
+            Ok(body) => body,
+            Err(error) => {
+                let reason = format!("the request could not be compressed: {error}");
+                return Ok(Answer::Retry { after: None, reason });
+            }
+        };
+        match self.exchange(body).await {
+            Ok(answer) => Ok(answer),
+            Err(error) if error.is_timeout() => Err(Unanswered(self.timeout)),
+            Err(error) => Ok(Answer::unreachable(&error.without_url(), &self.quotes)),
+        }
     }
 }
 
@@ -95,8 +94,8 @@ async fn beginning_of(response: &mut Response) -> reqwest::Result<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() >= RESPONSE_BYTES_MAX {
-            body.truncate(RESPONSE_BYTES_MAX);
+        if body.len() >= ANSWER_BYTES_MAX {
+            body.truncate(ANSWER_BYTES_MAX);
             break;
         }
     }

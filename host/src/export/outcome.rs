@@ -1,5 +1,6 @@
 //! What a backend said, sorted by what is to be done about it (OTLP specification, "Failures", for gRPC and for HTTP).
 
+use super::ANSWER_BYTES_MAX;
 use super::quotes::{Quotes, whole};
 use super::refusal::{Cause, Refusal, name_of};
 use super::rpc_status::RpcStatus;
@@ -130,6 +131,11 @@ impl Answer {
     /// The request, or its answer, got lost on the way.
     pub(super) fn unreachable(error: &dyn Error, quotes: &Quotes) -> Self {
         Self::Retry { after: None, reason: unreachable(error, quotes) }
+    }
+
+    /// What a backend took is not known when its answer cannot be read.
+    pub(super) fn of_huge_answer() -> Self {
+        Self::Retry { after: None, reason: format!("the backend's answer is larger than {ANSWER_BYTES_MAX} bytes") }
     }
 
     pub(super) fn timed_out(timeout: Duration) -> Self {

@@ -1,7 +1,7 @@
 //! The exporter against a backend with TLS, over each protocol.
 
 use super::certificates::{Authority, Issued};
-use super::collector::Collector;
+use super::collector::{Collector, Reply};
 use super::fixtures::{answered_call, scope};
 use super::*;
 use rustls::version::{TLS12, TLS13};
@@ -63,6 +63,24 @@ async fn a_backend_whose_certificate_the_file_has_signed_gets_the_traces() {
         let exporter = exporter(&settings(folder.path(), &collector, protocol, false));
         assert_eq!(export(&exporter).await, Answer::Accepted, "{protocol:?}");
         assert_eq!(collector.requests(), [request(vec![answered_call(1)], &scope())]);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_without_an_answer_is_used_no_more() {
+    for protocol in PROTOCOLS {
+        let authority = Authority::new("ours");
+        let folder = folder_with(&authority);
+        let cues = [Reply::Accepted, Reply::Never, Reply::Accepted, Reply::Accepted];
+        let collector = Collector::start_with_tls_and_cues(authority.issue(HOST).server(None), cues).await;
+        let timeout = Some(Duration::from_secs(1));
+        let settings = settings(folder.path(), &collector, protocol, false);
+        let exporter = exporter(&EndpointSettings { timeout, ..settings });
+        assert_eq!((export(&exporter).await, collector.connections()), (Answer::Accepted, 1), "{protocol:?}");
+        assert!(matches!(export(&exporter).await, Answer::Retry { .. }), "{protocol:?}");
+        for _ in 0..2 {
+            assert_eq!((export(&exporter).await, collector.connections()), (Answer::Accepted, 2), "{protocol:?}");
+        }
     }
 }
 

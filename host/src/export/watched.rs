@@ -1,6 +1,6 @@
 //! What is made from files, and made anew when they change: a client with its certificates and tokens. Files are looked
 //! at whenever it is used, so that nothing has to run in between and what changed holds from the next use on. Whoever
-//! uses the one that was made before keeps it until he is done.
+//! uses the one that was made before keeps it until he is done. One that has gone bad can be replaced at any time.
 
 use super::ConnectError;
 use std::fs;
@@ -60,6 +60,24 @@ impl<T: Send + Sync + 'static> Watched<T> {
             let _looked = tokio::task::spawn_blocking(move || watched.look()).await;
         }
         lock(&self.latest).clone()
+    }
+
+    /// Makes another value in place of this one, unless that was done before. While the files make none, it stays.
+    pub(super) async fn replace(self: &Arc<Self>, value: Arc<T>) {
+        let watched = Arc::clone(self);
+        // Fails only when everything ends.
+        let _replaced = tokio::task::spawn_blocking(move || watched.make_in_place_of(&value)).await;
+    }
+
+    fn make_in_place_of(&self, value: &Arc<T>) {
+        let _one_at_a_time = lock(&self.seen);
+        if !Arc::ptr_eq(&lock(&self.latest).value, value) {
+            return;
+        }
+        // What keeps the files from being used is told when they are looked at.
+        if let Ok(another) = (self.make)() {
+            lock(&self.latest).value = Arc::new(another);
+        }
     }
 
     fn look(&self) {
@@ -142,6 +160,23 @@ mod tests {
         symlink(&two, &new_link).expect("a link");
         fs::rename(&new_link, &link).expect("it takes the place of the other");
         assert_eq!(watched.latest().await.value.as_str(), "two");
+    }
+
+    #[tokio::test]
+    async fn a_value_is_replaced_once_however_many_ask_for_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        fs::write(&path, "one").expect("it is written");
+        let watched = watched(&path);
+        let first = watched.latest().await.value;
+        watched.replace(Arc::clone(&first)).await;
+        let second = watched.latest().await.value;
+        assert!(!Arc::ptr_eq(&first, &second));
+        watched.replace(first).await;
+        assert!(Arc::ptr_eq(&second, &watched.latest().await.value));
+        fs::remove_file(&path).expect("the folder is ours");
+        watched.replace(Arc::clone(&second)).await;
+        assert!(Arc::ptr_eq(&second, &watched.latest().await.value), "nothing else can be made");
     }
 
     #[tokio::test]
