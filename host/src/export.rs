@@ -38,7 +38,6 @@ mod request;
 mod retry;
 mod rpc_status;
 mod tls;
-mod watched;
 
 #[cfg(test)]
 mod certificates;
@@ -54,6 +53,7 @@ mod tests;
 mod tls_tests;
 
 use crate::span::Trace;
+use crate::watched::{Latest, Watched};
 use bytes::Bytes;
 use file::File;
 use grpc::Grpc;
@@ -63,12 +63,10 @@ use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use watched::{Latest, Watched};
 
 pub use console::{Style, waterfall};
 pub use endpoint::{
-    Compression, Endpoint, EndpointSettings, Protocol, SecretSource, TIMEOUT_DEFAULT, TlsSettings, Unusable,
-    UnusableSettings,
+    Compression, Endpoint, EndpointSettings, Protocol, TIMEOUT_DEFAULT, TlsSettings, Unusable, UnusableSettings,
 };
 pub use json::json;
 pub use outcome::Answer;
@@ -120,10 +118,8 @@ impl Exporter {
         };
         let (protocol, files, endpoint) = (endpoint.protocol(), endpoint.files(), endpoint.clone());
         let sink = match protocol {
-            Protocol::Grpc => Sink::Grpc(Watched::new(files, move || Grpc::new(&endpoint))?),
-            Protocol::HttpProtobuf | Protocol::HttpJson => {
-                Sink::Http(Watched::new(files, move || Http::new(&endpoint))?)
-            }
+            Protocol::Grpc => Sink::Grpc(watched(files, endpoint, Grpc::new)?),
+            Protocol::HttpProtobuf | Protocol::HttpJson => Sink::Http(watched(files, endpoint, Http::new)?),
         };
         Ok(Self::with_sink(sink, encoding))
     }
@@ -226,6 +222,17 @@ impl ConnectError {
     fn new(endpoint: &Endpoint, error: &dyn Error) -> Self {
         Self { endpoint: endpoint.to_string(), reason: quotes::whole(error) }
     }
+}
+
+/// A client for an endpoint, made anew when these files change.
+fn watched<T: Send + Sync + 'static>(
+    files: Vec<PathBuf>,
+    endpoint: Endpoint,
+    make: fn(&Endpoint) -> Result<T, ConnectError>,
+) -> Result<Arc<Watched<T>>, ConnectError> {
+    let owner = endpoint.to_string();
+    let made = Watched::new(owner.as_str(), files, move || make(&endpoint).map_err(|error| error.reason));
+    made.map_err(|reason| ConnectError { endpoint: owner, reason })
 }
 
 /// A backend that cannot be reached may be waiting for what stands in files that cannot be used.

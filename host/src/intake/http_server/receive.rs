@@ -12,6 +12,7 @@ use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, Response, Uri};
 use hyper::body::Incoming;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::warn;
@@ -46,7 +47,7 @@ impl<Q> Clone for Receiver<Q> {
 }
 
 impl<Q: Append> Respond for Receiver<Q> {
-    async fn respond(self, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(self, request: Request<Incoming>, _: Option<IpAddr>) -> Response<Body> {
         let begun = Instant::now();
         let Self(intake) = self;
         let reply = intake.reply(request).await;
