@@ -106,6 +106,14 @@ pub struct ConnectError {
     reason: String,
 }
 
+/// What connections are made with to a server that is no backend: it has to be one that this machine trusts.
+///
+/// # Errors
+/// When this machine has no certificates to tell by.
+pub fn client_config() -> Result<rustls::ClientConfig, UnusableSettings> {
+    tls::Tls::default().client_config(&["h2", "http/1.1"]).map_err(UnusableSettings)
+}
+
 impl Exporter {
     /// An exporter for a backend, which need not be there yet. To be called within a tokio runtime.
     ///
