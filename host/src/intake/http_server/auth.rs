@@ -45,6 +45,7 @@ use crate::watched::Watched;
 use axum::http::{HeaderMap, HeaderValue};
 use hmac::Signature;
 use lockout::Lockout;
+use remote_keys::RemoteKeys;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,12 +55,22 @@ use tokens::OwnKey;
 pub(super) use failure::Failure;
 pub use key_set::problem as key_set_problem;
 pub(super) use origin::address;
-pub(super) use remote_keys::RemoteKeys;
 pub use settings::{
     AuthSettings, BasicSettings, ClientSettings, HmacSettings, JwtSettings, KeySource, LockoutSettings, Oauth2Settings,
     Rotating, Way, hmac_secret_problem, path_secret_problem, signing_key_problem,
 };
 pub(super) use token_endpoint::{BODY_BYTES_MAX as TOKEN_REQUEST_BYTES_MAX, TokenAnswer, TokenError};
+
+/// Fetches the keys of an issuer, as the first of its tokens would.
+///
+/// # Errors
+/// Why they cannot be fetched. None where they are elsewhere.
+pub async fn try_keys(keys: &KeySource) -> Result<(), String> {
+    match RemoteKeys::new(keys)? {
+        Some(keys) => keys.fetch().await.map(drop),
+        None => Ok(()),
+    }
+}
 
 /// For how long a secret that was taken out of its file may still be good.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

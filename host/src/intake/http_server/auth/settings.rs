@@ -118,7 +118,8 @@ impl Default for LockoutSettings {
 
 impl AuthSettings {
     /// Nobody is turned away.
-    pub(super) fn is_open(&self) -> bool {
+    #[must_use]
+    pub fn is_open(&self) -> bool {
         self.ways.is_empty() && self.path_secret.is_none() && self.permit_origin.is_empty()
     }
 
