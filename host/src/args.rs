@@ -35,6 +35,9 @@ pub enum Command {
     /// 127.0.0.1:9464, and exports to where OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS, _TIMEOUT and _COMPRESSION
     /// point, by default gRPC to http://localhost:4317.
     ///
+    /// Anybody who reaches that address may push. For the internet, configure `auth` of the source: users, tokens or
+    /// signatures; beside it a secret in the path, and networks that senders are in.
+    ///
     /// SIGTERM or SIGINT: takes nothing in any more, delivers what it can, and ends. A second one ends it at once; what
     /// is not delivered stays in the queue.
     Serve(Serve),
@@ -82,6 +85,7 @@ pub enum Command {
     /// Look for what would keep a service from working, here and now.
     ///
     /// With the arguments that `serve` is to get: whether the configuration holds, the clock is plausible, plugins load,
+    /// strangers are kept out,
     /// the folder for what is remembered can be used and has room, addresses are free or held by the service that runs,
     /// and backends answer, to which an export request without a span is sent. Each finding says what was found and what to
     /// do. Nothing on disk is changed. The exit code is 1 if there is an error.

@@ -10,7 +10,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -45,20 +45,21 @@ impl Default for ConnectionLimits {
 pub trait Listen: Send {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Waits for the next one.
-    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// Waits for the next one, and tells the address on its other side; None where there are no addresses.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
 }
 
 impl Listen for TcpListener {
     type Stream = TcpStream;
 
-    async fn next(&self) -> io::Result<TcpStream> {
-        let (stream, _) = self.accept().await?;
+    async fn next(&self) -> io::Result<(TcpStream, Option<IpAddr>)> {
+        let (stream, peer) = self.accept().await?;
         // Answers are small; they should not wait to be joined by others.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "cannot send without delay");
         }
-        Ok(stream)
+        // A socket for both kinds of addresses tells those of IPv4 in the form of the other (RFC 4291, section 2.5.5.2).
+        Ok((stream, Some(peer.ip().to_canonical())))
     }
 }
 
@@ -76,12 +77,16 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Answers requests. Clones answer alike.
 pub trait Respond: Clone + Send + 'static {
-    /// Answers one request, errors too.
-    fn respond(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send + 'static;
+    /// Answers one request, errors too. It came from this address; None where there are no addresses.
+    fn respond(
+        self,
+        request: Request<Incoming>,
+        peer: Option<IpAddr>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static;
 }
 
 impl Respond for Router {
-    async fn respond(self, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(self, request: Request<Incoming>, _: Option<IpAddr>) -> Response<Body> {
         TowerToHyperService::new(self).call(request).await.unwrap_or_else(|never: Infallible| match never {})
     }
 }
@@ -110,9 +115,9 @@ pub async fn serve(
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => report(ended),
             accepted = accept(&listener, &room) => match accepted {
-                Ok((stream, permit)) => {
+                Ok((stream, peer, permit)) => {
                     let responder = responder.clone();
-                    let connection = serve_connection(stream, responder, limits.idle_timeout, closing.subscribe());
+                    let connection = serve_connection(stream, peer, responder, limits.idle_timeout, closing.subscribe());
                     connections.spawn(async move {
                         connection.await;
                         drop(permit);
@@ -132,9 +137,13 @@ pub async fn serve(
     }
 }
 
-async fn accept<L: Listen>(listener: &L, room: &Arc<Semaphore>) -> io::Result<(L::Stream, OwnedSemaphorePermit)> {
+async fn accept<L: Listen>(
+    listener: &L,
+    room: &Arc<Semaphore>,
+) -> io::Result<(L::Stream, Option<IpAddr>, OwnedSemaphorePermit)> {
     let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
-    Ok((listener.next().await?, permit))
+    let (stream, peer) = listener.next().await?;
+    Ok((stream, peer, permit))
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
@@ -145,6 +154,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 
 async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<IpAddr>,
     responder: impl Respond,
     idle_timeout: Duration,
     mut closing: watch::Receiver<bool>,
@@ -153,7 +163,7 @@ async fn serve_connection(
     let requests = Arc::clone(&activity);
     let service = service_fn(move |request| {
         let in_flight = InFlight::begin(&requests);
-        let response = responder.clone().respond(request);
+        let response = responder.clone().respond(request, peer);
         async move {
             let response = response.await;
             drop(in_flight);

@@ -41,7 +41,6 @@ mod request;
 mod retry;
 mod rpc_status;
 mod tls;
-mod watched;
 
 #[cfg(test)]
 mod certificates;
@@ -57,6 +56,7 @@ mod tests;
 mod tls_tests;
 
 use crate::span::Trace;
+use crate::watched::{Latest, Watched};
 use bytes::Bytes;
 use file::File;
 use grpc::Grpc;
@@ -67,12 +67,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use watched::{Latest, Watched};
 
 pub use console::{Style, waterfall};
 pub use endpoint::{
-    Compression, Endpoint, EndpointSettings, Protocol, SecretSource, TIMEOUT_DEFAULT, TlsSettings, Unusable,
-    UnusableSettings,
+    Compression, Endpoint, EndpointSettings, Protocol, TIMEOUT_DEFAULT, TlsSettings, Unusable, UnusableSettings,
 };
 pub use json::json;
 pub use outcome::Answer;
@@ -129,6 +127,14 @@ pub struct ConnectError {
     reason: String,
 }
 
+/// What connections are made with to a server that is no backend: it has to be one that this machine trusts.
+///
+/// # Errors
+/// When this machine has no certificates to tell by.
+pub fn client_config() -> Result<rustls::ClientConfig, UnusableSettings> {
+    tls::Tls::default().client_config(&["h2", "http/1.1"]).map_err(UnusableSettings)
+}
+
 impl Exporter {
     /// An exporter for a backend, which need not be there yet. To be called within a tokio runtime.
     ///
@@ -141,10 +147,8 @@ impl Exporter {
         };
         let (protocol, files, endpoint) = (endpoint.protocol(), endpoint.files(), endpoint.clone());
         let sink = match protocol {
-            Protocol::Grpc => Sink::Grpc(Watched::new(files, move || Grpc::new(&endpoint))?),
-            Protocol::HttpProtobuf | Protocol::HttpJson => {
-                Sink::Http(Watched::new(files, move || Http::new(&endpoint))?)
-            }
+            Protocol::Grpc => Sink::Grpc(watched(files, endpoint, Grpc::new)?),
+            Protocol::HttpProtobuf | Protocol::HttpJson => Sink::Http(watched(files, endpoint, Http::new)?),
         };
         Ok(Self::with_sink(sink, encoding))
     }
@@ -265,6 +269,17 @@ async fn send<C: Client>(clients: &Arc<Watched<C>>, request: Bytes) -> Answer {
         }
     };
     with_trouble(answer, trouble)
+}
+
+/// A client for an endpoint, made anew when these files change.
+fn watched<T: Send + Sync + 'static>(
+    files: Vec<PathBuf>,
+    endpoint: Endpoint,
+    make: fn(&Endpoint) -> Result<T, ConnectError>,
+) -> Result<Arc<Watched<T>>, ConnectError> {
+    let owner = endpoint.to_string();
+    let made = Watched::new(owner.as_str(), files, move || make(&endpoint).map_err(|error| error.reason));
+    made.map_err(|reason| ConnectError { endpoint: owner, reason })
 }
 
 /// A backend that cannot be reached may be waiting for what stands in files that cannot be used.

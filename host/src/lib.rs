@@ -19,7 +19,7 @@
 //! Each module may use what stands to its right, never what stands to its left:
 //!
 //! ```text
-//! main → args, commands → service, shutdown → config → admin, delivery, intake → export → transform → queue → connections, record, secret, span, telemetry
+//! main → args, commands → service, shutdown → config → admin, delivery, intake → export → transform → queue → connections, record, secret, span, telemetry, watched
 //! ```
 
 pub mod admin;
@@ -38,3 +38,4 @@ pub mod shutdown;
 pub mod span;
 pub mod telemetry;
 pub mod transform;
+pub mod watched;

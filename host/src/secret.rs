@@ -1,6 +1,10 @@
 //! A text that no log line, error or `Debug` output may show: a password, a token, a header's value.
 
+pub mod source;
+
 use std::fmt;
+
+pub use source::SecretSource;
 
 /// Shown as `***`, always.
 #[derive(Clone, Default, PartialEq, Eq)]

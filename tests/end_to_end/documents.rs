@@ -1,9 +1,12 @@
 //! What the documents show is so: whoever follows them sees what they say.
 
 use callspan_tests::documents::{self, Block};
-use callspan_tests::{Callspan, Decoder, Protocol, Service, UsualAddress, program};
+use callspan_tests::{Callspan, Decoder, Issuer, Protocol, Service, UsualAddress, program};
 use std::fs;
 use std::path::Path;
+
+/// The section of the README that shows ways in.
+const STRANGERS: &str = "## Keep strangers out";
 
 const DOCUMENTS: [&str; 2] = ["README.md", "ARCHITECTURE.md"];
 
@@ -12,7 +15,10 @@ const DOCUMENTS: [&str; 2] = ["README.md", "ARCHITECTURE.md"];
 #[test]
 fn what_the_readme_asks_is_answered_as_it_shows() {
     let (Some(_curl), Some(backend)) = (program("curl"), Decoder::start()) else { return };
-    let blocks = documents::blocks(&documents::read("README.md"));
+    let readme = documents::read("README.md");
+    let of_senders = documents::blocks(&documents::section(&readme, STRANGERS));
+    let blocks: Vec<Block> =
+        documents::blocks(&readme).into_iter().filter(|block| !of_senders.contains(block)).collect();
     let _usual = UsualAddress::take();
     let address = UsualAddress::PUSHES;
     let service = Service::new()
@@ -35,6 +41,46 @@ fn what_the_readme_asks_is_answered_as_it_shows() {
     }
     assert!(asked > 0 && compared > 0, "{asked} requests and {compared} answers were found");
     assert!(!backend.take_export().spans.is_empty());
+}
+
+/// Each way in that the README shows, with its configuration, lets in the push that it shows as it stands there, and nobody
+/// who shows nothing.
+#[test]
+fn every_way_in_lets_in_the_push_that_is_shown_beside_it() {
+    let (Some(_curl), Some(_openssl)) = (program("curl"), program("openssl")) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let issuer = Issuer::new("1");
+    let keys = folder.path().join("keys.json");
+    fs::write(&keys, issuer.keys()).expect("the folder is ours");
+    let variables = [
+        ("TCCC_PASSWORD", "a-password"),
+        ("RELAY_SECRET", "a-client's-secret"),
+        ("HMAC_SECRET", "a-secret-for-signatures"),
+        ("PATH_SECRET", "a-secret-in-the-path"),
+        ("TOKEN", &issuer.token(60)),
+    ];
+    let blocks = documents::blocks(&documents::section(&documents::read("README.md"), STRANGERS));
+    let _usual = UsualAddress::take();
+    let mut ways = 0;
+    for (configuration, request) in blocks.iter().zip(blocks.iter().skip(1)) {
+        if !is_configuration(configuration) || !is_request(request) {
+            continue;
+        }
+        // The one thing that is elsewhere.
+        let fetched = "jwks_url: https://login.example.com/keys";
+        let yaml = configuration.text.replace(fetched, &format!("jwks_file: {}", keys.display()));
+        let service =
+            variables.iter().fold(Service::new().config(&yaml).durable(), |it, (name, value)| it.variable(name, value));
+        let service = service.start();
+        let script = Callspan::script(&request.text, &documents::root()).within_two_minutes();
+        let finished = variables.iter().fold(script, |it, (name, value)| it.variable(name, value)).run();
+        assert_eq!(finished.code, Some(0), "line {}: {}", request.line, finished.stderr);
+        assert_eq!(finished.stdout, r#"{"ErrCode":0,"ErrMsg":"ok"}"#, "line {}", request.line);
+        let stranger = service.push("{}");
+        assert!([401, 404].contains(&stranger.status), "line {}: {}", configuration.line, stranger.body);
+        ways += 1;
+    }
+    assert_eq!(ways, 5);
 }
 
 /// Each configuration that a document shows holds, and so do those that are to be copied.

@@ -46,6 +46,20 @@ pub fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
+/// What stands below this heading, up to the next one of its level; the lines before are there and empty, so that lines
+/// keep their numbers.
+pub fn section(text: &str, heading: &str) -> String {
+    let level = heading.split(' ').next().unwrap_or_default();
+    let mut is_within = false;
+    let lines = text.lines().map(|line| {
+        if line.starts_with(&format!("{level} ")) {
+            is_within = line == heading;
+        }
+        if is_within { line } else { "" }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The commands of a shell block: lines that a backslash continues are joined, comments are left out.
 pub fn commands(block: &Block) -> Vec<String> {
     let joined = block.text.replace("\\\n", " ");

@@ -156,7 +156,7 @@ fn connect(address: &str) -> io::Result<TcpStream> {
 
 impl Reply {
     /// An answer that broke off is none.
-    fn parse(answer: &str) -> io::Result<Self> {
+    pub(crate) fn parse(answer: &str) -> io::Result<Self> {
         let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
         if head.starts_with("HTTP/1.1 100 ") {
             return Self::parse(body);

@@ -20,6 +20,7 @@ use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, Permissions};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -86,12 +87,12 @@ impl Socket {
 impl Listen for Socket {
     type Stream = UnixStream;
 
-    async fn next(&self) -> io::Result<UnixStream> {
+    async fn next(&self) -> io::Result<(UnixStream, Option<IpAddr>)> {
         loop {
             let (stream, _) = self.listener.accept().await?;
             let user = stream.peer_cred()?.uid();
             if user == geteuid().as_raw() {
-                return Ok(stream);
+                return Ok((stream, None));
             }
             tracing::warn!(user, code = "admin_refused", "another user wanted to use the admin socket");
         }

@@ -8,6 +8,7 @@ mod backends;
 mod clock;
 mod finding;
 mod folder;
+mod senders;
 mod sockets;
 
 use super::{Failure, Verdict, read_config, variable};
@@ -36,6 +37,7 @@ fn look(plan: Plan, sends_test_trace: bool, report: &mut Report) -> Result<(), F
     let service = folder::check(&plan, report)?;
     addresses::check(&plan, service, report)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    senders::check(&plan, &runtime, report)?;
     for sink in plan.sinks {
         report.add(runtime.block_on(backends::check(&sink, sends_test_trace)))?;
     }

@@ -26,6 +26,15 @@ impl<'a> At<'a> {
         At::Index(self, index)
     }
 
+    /// The last key.
+    pub(super) fn name(&self) -> &'a str {
+        match self {
+            At::Root => "",
+            At::Key(_, key) => key,
+            At::Index(above, _) => above.name(),
+        }
+    }
+
     /// The steps, from the top.
     pub(super) fn steps(&self) -> Vec<Step<'a>> {
         let mut steps = Vec::new();

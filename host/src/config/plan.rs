@@ -49,7 +49,7 @@ pub struct Part<T> {
 pub enum SourcePlan {
     HttpServer {
         address: SocketAddr,
-        settings: http_server::Settings,
+        settings: Box<http_server::Settings>,
         connections: ConnectionLimits,
     },
     /// At least one of the two addresses is there.

@@ -1,38 +1,15 @@
-//! A secret that stands in a file of its own, as container platforms and credential stores hand them over.
+//! A secret that stands in a file of its own: what is wrong with the file is a mistake of the configuration.
 
 use super::path::At;
 use super::problem::Report;
-use crate::secret::Secret;
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
-
-/// More is no secret.
-const BYTES_MAX: u64 = 64 * 1024;
+use crate::secret::source::{self, Unreadable};
+use crate::secret::{Secret, SecretSource};
+use std::path::{Path, PathBuf};
 
 /// The file's bytes, all of them. None where they cannot be had, which is then reported, or where they are not to be
 /// looked for.
 pub(super) fn read_bytes(path: &Path, at: At<'_>, report: &mut Report<'_>) -> Option<Vec<u8>> {
-    if !report.checks_environment {
-        return None;
-    }
-    let mut secret = Vec::new();
-    // One byte more than the limit tells that it is exceeded.
-    let read = File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut secret));
-    let place = report.shown(at, &path.display().to_string());
-    if let Err(error) = read {
-        report.add(at, format!("failed to read {place}: {error}"));
-        return None;
-    }
-    if secret.len() as u64 > BYTES_MAX {
-        report.add(at, format!("{place} is larger than {BYTES_MAX} bytes, which no secret is"));
-        return None;
-    }
-    if secret.trim_ascii_end().is_empty() {
-        report.add(at, format!("{place} is empty"));
-        return None;
-    }
-    Some(secret)
+    read_with(source::read_bytes, path, at, report)
 }
 
 /// The same without the line end that editors leave.
@@ -42,12 +19,54 @@ pub(super) fn read(path: &Path, at: At<'_>, report: &mut Report<'_>) -> Option<V
 
 /// The same as a text.
 pub(super) fn read_text(path: &Path, at: At<'_>, report: &mut Report<'_>) -> Option<Secret> {
-    match String::from_utf8(read(path, at, report)?) {
-        Ok(secret) => Some(Secret::new(secret)),
-        Err(_) => {
-            let place = report.shown(at, &path.display().to_string());
-            report.add(at, format!("{place} is no text in UTF-8"));
+    read_with(source::read_text, path, at, report)
+}
+
+/// One of the options `KEY` and `KEY_file`, whose names are given. None where neither is there or something is wrong
+/// with them.
+pub(super) fn source(
+    (key, text): (At<'_>, Option<Secret>),
+    (file_key, file): (At<'_>, Option<PathBuf>),
+    report: &mut Report<'_>,
+) -> Option<SecretSource> {
+    match (text, file) {
+        (Some(_), Some(_)) => {
+            report.add_key(file_key, format!("there is `{}` too; leave one of the two out", key.name()));
             None
         }
+        (Some(secret), None) => Some(SecretSource::Text(secret)),
+        (None, file) => file.map(SecretSource::File),
     }
+}
+
+/// The same where one of them has to be there.
+pub(super) fn required(
+    (key, text): (At<'_>, Option<Secret>),
+    (file_key, file): (At<'_>, Option<PathBuf>),
+    report: &mut Report<'_>,
+) -> Option<SecretSource> {
+    if text.is_none() && file.is_none() {
+        if report.is_good(key) && report.is_good(file_key) && report.checks_environment {
+            report.add(key, format!("missing; expected `{}` or `{}`", key.name(), file_key.name()));
+        }
+        return None;
+    }
+    source((key, text), (file_key, file), report)
+}
+
+fn read_with<T>(
+    read: fn(&Path) -> Result<T, Unreadable>,
+    path: &Path,
+    at: At<'_>,
+    report: &mut Report<'_>,
+) -> Option<T> {
+    if !report.checks_environment {
+        return None;
+    }
+    read(path)
+        .map_err(|error| {
+            let place = report.shown(at, &path.display().to_string());
+            report.add(at, error.told(&place));
+        })
+        .ok()
 }

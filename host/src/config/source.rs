@@ -18,7 +18,7 @@ use schemars::{JsonSchema as _, Schema, SchemaGenerator};
 use stdin::Stdin;
 
 pub(super) enum Source {
-    HttpServer(HttpServer),
+    HttpServer(Box<HttpServer>),
     Opentelemetry(Opentelemetry),
     File(File),
     Stdin(Stdin),
@@ -32,7 +32,7 @@ impl Kind for Source {
 
     fn read(type_name: &str, table: &mut Table<'_, '_>) -> Option<Self> {
         Some(match type_name {
-            "http_server" => Source::HttpServer(HttpServer::read(table)),
+            "http_server" => Source::HttpServer(Box::new(HttpServer::read(table))),
             "opentelemetry" => Source::Opentelemetry(Opentelemetry::read(table)),
             "file" => Source::File(File::read(table)),
             "stdin" => Source::Stdin(Stdin::read(table)),
@@ -53,7 +53,7 @@ impl Kind for Source {
 /// What runs where nothing is configured.
 impl Default for Source {
     fn default() -> Self {
-        Source::HttpServer(HttpServer::default())
+        Source::HttpServer(Box::default())
     }
 }
 

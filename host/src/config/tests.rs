@@ -1,5 +1,6 @@
 //! Whole configurations: what they plan, and what is told of those that are wrong.
 
+mod auth;
 mod example;
 mod mistakes;
 mod queue;
@@ -8,6 +9,7 @@ mod requests;
 use super::plan::{ConsoleCodec, Plan, SinkKind, SourcePlan};
 use super::privacy::HMAC_KEY;
 use super::*;
+use crate::intake::http_server::auth::{AuthSettings, Way};
 use crate::transform::{Settings, Source};
 use proptest::prelude::*;
 
@@ -38,6 +40,12 @@ fn problems(text: &str) -> Vec<String> {
     error.problems().iter().map(|problem| format!("{}: {}: {}", line(problem), problem.path, problem.message)).collect()
 }
 
+/// Of the one user.
+fn password(auth: &AuthSettings) -> Option<String> {
+    let [Way::Basic(user)] = auth.ways.as_slice() else { return None };
+    user.password.current.read().ok().map(|password| password.expose().to_owned())
+}
+
 #[test]
 fn an_empty_file_serves() {
     for text in ["", "{}", "# nothing\n", "---\n", "sources:\ntransforms:\nsinks: {}\n"] {
@@ -48,7 +56,7 @@ fn an_empty_file_serves() {
         assert_eq!((source.name.as_str(), transform.name.as_str(), sink.name.as_str()), ("tccc", "calls", "backend"));
         assert_eq!((&transform.inputs, &sink.inputs), (&vec!["tccc".to_owned()], &vec!["calls".to_owned()]));
         let SourcePlan::HttpServer { address, settings, .. } = &source.plan else { panic!("an http_server") };
-        assert_eq!((*address, settings), (ADDRESS_DEFAULT, &crate::intake::http_server::Settings::default()));
+        assert_eq!((*address, settings.as_ref()), (ADDRESS_DEFAULT, &crate::intake::http_server::Settings::default()));
         assert_eq!(plan.graceful_shutdown_limit, Duration::from_secs(25));
         assert_eq!(plan.admin, "127.0.0.1:9464".parse().ok());
     }
@@ -101,7 +109,7 @@ sinks:
     assert_eq!(types, ["http_server", "opentelemetry", "file", "stdin"]);
     let SourcePlan::HttpServer { address, settings, .. } = &plan.sources[0].plan else { panic!("an http_server") };
     assert_eq!((address.port(), settings.path.as_str(), settings.body_bytes_max), (9000, "/cdr", 7));
-    assert_eq!(settings.auth.as_ref().map(|auth| auth.password.expose()), Some(SECRET));
+    assert_eq!(password(&settings.auth).as_deref(), Some(SECRET));
     let SourcePlan::Opentelemetry { grpc, http, settings, connections } = &plan.sources[1].plan else {
         panic!("an opentelemetry")
     };
@@ -264,7 +272,7 @@ fn secrets_are_read_from_files() {
     let SourcePlan::HttpServer { settings, .. } = &with(&good).expect("it is right").sources[0].plan else {
         panic!("an http_server")
     };
-    assert_eq!(settings.auth.as_ref().map(|auth| auth.password.expose()), Some("word"));
+    assert_eq!(password(&settings.auth).as_deref(), Some("word"));
     for path in [empty.as_str(), binary.as_str(), "/none", "${SECRET}"] {
         let error = with(path).expect_err(path);
         assert!(error.to_string().contains("password_file: ") && !error.to_string().contains(SECRET), "{error}");

@@ -4,6 +4,7 @@ use super::decode::{Decode, mismatch, scalar, text};
 use super::document::{Kind, Node};
 use super::path::At;
 use super::problem::Report;
+use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -19,6 +20,11 @@ pub(super) struct Whole<const MIN: u64, const MAX: u64>(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(super) struct Listen(pub(super) SocketAddr);
+
+/// A network of addresses, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct Network(#[serde(serialize_with = "as_text")] pub(super) IpNet);
 
 /// The path of a URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -95,6 +101,21 @@ impl Decode for Listen {
     }
 }
 
+impl Decode for Network {
+    fn decode(node: &Node, at: At<'_>, report: &mut Report<'_>) -> Option<Self> {
+        let expected = "a network like 192.0.2.0/24 or 2001:db8::/32, or an address";
+        let text = text(node, at, report, expected)?;
+        // A network of IPv4 in the form of IPv6 would have no address: those are told as what they are.
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(|it| IpNet::from(it.to_canonical()))).ok();
+        let is_mapped = |network: &IpNet| matches!(network.addr(), IpAddr::V6(it) if it.to_ipv4_mapped().is_some());
+        let network = network.filter(|network| !is_mapped(network));
+        if network.is_none() {
+            mismatch(node, at, report, expected);
+        }
+        network.map(Network)
+    }
+}
+
 impl Decode for UrlPath {
     fn decode(node: &Node, at: At<'_>, report: &mut Report<'_>) -> Option<Self> {
         let expected = "a path that begins with a slash and has no query";
@@ -151,6 +172,10 @@ fn alternatives(words: &[&str]) -> String {
     }
 }
 
+fn as_text<S: Serializer>(network: &IpNet, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(network)
+}
+
 impl<T: Word> Serialize for Choice<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let word = T::words().into_iter().find(|(_, value)| *value == self.0).map(|(word, _)| word);
@@ -175,6 +200,16 @@ impl JsonSchema for Listen {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string" })
+    }
+}
+
+impl JsonSchema for Network {
+    fn schema_name() -> Cow<'static, str> {
+        "Network".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$" })
     }
 }
 

@@ -7,7 +7,6 @@ mod headers;
 mod setting_file;
 mod settings;
 
-pub use headers::SecretSource;
 pub(super) use setting_file::SettingFile;
 pub use settings::{EndpointSettings, TlsSettings};
 

@@ -4,6 +4,7 @@ use super::certificates::{Authority, Issued};
 use super::collector::{Collector, Reply};
 use super::fixtures::{answered_call, scope};
 use super::*;
+use crate::secret::SecretSource;
 use rustls::version::{TLS12, TLS13};
 use std::fs;
 use std::path::Path;

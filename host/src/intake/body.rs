@@ -76,19 +76,52 @@ pub(super) struct Arrived {
     pub(super) received_bytes: usize,
 }
 
+/// A body as it came.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) bytes: Bytes,
+    encoding: Encoding,
+}
+
 /// Reads a body of at most `bytes_max`, before and after it is inflated. One that is refused for what it is, is drained.
 pub(super) async fn read(
+    headers: &HeaderMap,
+    body: impl HttpBody<Data = Bytes> + Unpin,
+    bytes_max: usize,
+    timeout: Duration,
+) -> Result<Arrived, BodyError> {
+    receive(headers, body, bytes_max, timeout).await?.inflate(bytes_max)
+}
+
+/// The same of a body that is to be looked at before it is inflated.
+pub(super) async fn receive(
     headers: &HeaderMap,
     mut body: impl HttpBody<Data = Bytes> + Unpin,
     bytes_max: usize,
     timeout: Duration,
-) -> Result<Arrived, BodyError> {
-    let arrived = arrive(headers, &mut body, bytes_max, timeout).await;
+) -> Result<Received, BodyError> {
+    let received = arrive(headers, &mut body, bytes_max, timeout).await;
     // Whoever was too slow is not waited for any longer.
-    if let Err(BodyError::UnknownEncoding | BodyError::TooLarge { .. }) = arrived {
+    if let Err(BodyError::UnknownEncoding | BodyError::TooLarge { .. }) = received {
         drain(headers, body).await;
     }
-    arrived
+    received
+}
+
+impl Received {
+    /// What was meant, of at most `bytes_max`. The limit keeps the work short enough to be done right here.
+    pub(super) fn inflate(self, bytes_max: usize) -> Result<Arrived, BodyError> {
+        let Self { bytes, encoding } = self;
+        let received_bytes = bytes.len();
+        let body = match encoding {
+            Encoding::Identity => bytes,
+            Encoding::Gzip => inflated(MultiGzDecoder::new(bytes.as_ref()), bytes_max)?,
+            // What HTTP calls deflate has zlib's header, but some senders leave it out.
+            Encoding::Deflate if has_zlib_header(&bytes) => inflated(ZlibDecoder::new(bytes.as_ref()), bytes_max)?,
+            Encoding::Deflate => inflated(DeflateDecoder::new(bytes.as_ref()), bytes_max)?,
+        };
+        Ok(Arrived { body, received_bytes })
+    }
 }
 
 /// Reads what is left of a body and throws it away, so that its sender comes to read the answer. Not so if the sender
@@ -113,23 +146,14 @@ async fn arrive(
     body: impl HttpBody<Data = Bytes> + Unpin,
     bytes_max: usize,
     timeout: Duration,
-) -> Result<Arrived, BodyError> {
+) -> Result<Received, BodyError> {
     let encoding = Encoding::of(headers)?;
     let mut collected = pin!(collected(body, bytes_max));
-    let received = match promptly(collected.as_mut()).await {
-        Some(received) => received?,
+    let bytes = match promptly(collected.as_mut()).await {
+        Some(bytes) => bytes?,
         None => tokio::time::timeout(timeout, collected).await.map_err(|_| BodyError::Slow)??,
     };
-    let received_bytes = received.len();
-    // The limit keeps the work short enough to be done right here.
-    let body = match encoding {
-        Encoding::Identity => received,
-        Encoding::Gzip => inflated(MultiGzDecoder::new(received.as_ref()), bytes_max)?,
-        // What HTTP calls deflate has zlib's header, but some senders leave it out.
-        Encoding::Deflate if has_zlib_header(&received) => inflated(ZlibDecoder::new(received.as_ref()), bytes_max)?,
-        Encoding::Deflate => inflated(DeflateDecoder::new(received.as_ref()), bytes_max)?,
-    };
-    Ok(Arrived { body, received_bytes })
+    Ok(Received { bytes, encoding })
 }
 
 impl Encoding {

@@ -63,6 +63,11 @@ impl SourceCounters {
         self.error(code, class);
     }
 
+    /// A sender that is not let in.
+    pub(super) fn auth_failure(&self, reason: &str) {
+        self.component.counter(metric::AUTH_FAILURES, &[("reason", reason)]).add(1);
+    }
+
     fn error(&self, code: &str, kind: &str) {
         let labels = [("error_code", code), ("error_type", kind), ("stage", "receiving")];
         self.component.counter(metric::ERRORS, &labels).add(1);

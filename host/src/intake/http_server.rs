@@ -17,6 +17,7 @@
 //! | 400 | `records_refused` | all records that are refused are no JSON |
 //! | 400 | `no_record`, `body_broken_off`, `broken_encoding` | no record can be read out of the body |
 //! | 401 | `unauthorized` | the credentials are missing or wrong |
+//! | 403 | `forbidden` | the sender is somewhere else, or its token does not allow pushes |
 //! | 404 | `unknown_path` | another path |
 //! | 405 | `method_not_allowed` | another method |
 //! | 408 | `body_too_slow` | the body takes too long to arrive |
@@ -24,10 +25,13 @@
 //! | 415 | `unknown_encoding` | a content encoding that is not known |
 //! | 422 | `records_refused` | the mapping refuses records, or the backend does so for good |
 //! | 429 | `queue_full` | the queue has no room; the whole body is to be sent again |
+//! | 429 | `locked_out` | too many requests with wrong credentials came from the sender's address |
+//! | 503 | `credentials_not_checked` | the keys of the issuer of a token are not known yet |
 //! | 503 | `not_stored` | nothing can be stored for now, or it takes too long; the whole body is to be sent again |
 
-mod auth;
+pub mod auth;
 mod counters;
+mod log_lines;
 mod place;
 mod receive;
 mod refusal;
@@ -37,9 +41,9 @@ mod reply;
 mod tests;
 
 use super::Append;
-use crate::secret::Secret;
-use auth::Gate;
+use auth::{AuthError, AuthSettings, Gate};
 use axum::http::Method;
+use log_lines::LogLines;
 use receive::Intake;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,8 +60,8 @@ pub struct Settings {
     pub strict_path: bool,
     /// The method that is served.
     pub method: Method,
-    /// Whom senders have to be; anybody, if nobody is named.
-    pub auth: Option<Credentials>,
+    /// Whom senders have to be.
+    pub auth: AuthSettings,
     /// The largest body, before and after it is inflated.
     pub body_bytes_max: usize,
     /// How many records one body may hold.
@@ -68,22 +72,13 @@ pub struct Settings {
     pub answer_timeout: Duration,
 }
 
-/// What a sender shows with HTTP Basic authentication (RFC 7617).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user.
-    pub username: String,
-    /// The password.
-    pub password: Secret,
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
             path: "/".to_owned(),
             strict_path: true,
             method: Method::POST,
-            auth: None,
+            auth: AuthSettings::default(),
             body_bytes_max: 1024 * 1024,
             body_records_max: 10_000,
             body_timeout: Duration::from_secs(10),
@@ -101,8 +96,17 @@ impl Settings {
     }
 }
 
-/// What puts the pushes it is sent into the queue. The name is that of the source, for its logs.
-pub fn receiver<Q: Append>(name: &str, queue: Arc<Q>, settings: Settings, counters: Arc<Counters>) -> Receiver<Q> {
-    let gate = settings.auth.as_ref().map(Gate::new);
-    Receiver(Arc::new(Intake { name: name.to_owned(), queue, settings, gate, counters }))
+/// What puts the pushes it is sent into the queue. The name is that of the source, for its logs and its tokens.
+///
+/// # Errors
+/// When the files of secrets and keys cannot be used.
+pub fn receiver<Q: Append>(
+    name: &str,
+    queue: Arc<Q>,
+    settings: Settings,
+    counters: Arc<Counters>,
+) -> Result<Receiver<Q>, AuthError> {
+    let gate = Gate::new(name, &settings.auth, &counters)?;
+    let (name, log_lines) = (name.to_owned(), LogLines::new());
+    Ok(Receiver(Arc::new(Intake { name, queue, settings, gate, counters, log_lines })))
 }

@@ -5,6 +5,7 @@ use super::entrance::Entrance;
 use super::{listen, raised};
 use crate::config::plan::{Part, SourcePlan};
 use crate::connections::{ConnectionLimits, serve};
+use crate::intake::http_server::Receiver;
 use crate::intake::{SourceCounters, file, http_server, opentelemetry, stdin};
 use crate::telemetry::Component;
 use anyhow::Context as _;
@@ -24,7 +25,7 @@ pub(super) struct Source {
 }
 
 enum Kind {
-    HttpServer { listener: TcpListener, settings: http_server::Settings, connections: ConnectionLimits },
+    HttpServer { listener: TcpListener, receiver: Receiver<Entrance>, connections: ConnectionLimits },
     Opentelemetry { listeners: Vec<TcpListener>, settings: opentelemetry::Settings, connections: ConnectionLimits },
     File(file::Settings),
     Stdin(stdin::Settings),
@@ -34,17 +35,20 @@ impl Source {
     /// Takes its addresses. To be called within a tokio runtime.
     ///
     /// # Errors
-    /// When one is taken.
+    /// When one is taken, or secrets cannot be read.
     pub(super) async fn start(
         source: Part<SourcePlan>,
         queue: Entrance,
         component: Component,
     ) -> anyhow::Result<Source> {
         let option = |option: &str| format!("sources.{}.{option}", source.name);
+        let queue = Arc::new(queue);
         let kind = match source.plan {
             SourcePlan::HttpServer { address, settings, connections } => {
                 let listener = listen(address, &format!("{} or --address", option("address")))?;
-                Kind::HttpServer { listener, settings, connections }
+                let counters = Arc::new(http_server::Counters::new(&component));
+                let receiver = http_server::receiver(&source.name, Arc::clone(&queue), *settings, counters)?;
+                Kind::HttpServer { listener, receiver, connections }
             }
             SourcePlan::Opentelemetry { grpc, http, settings, connections } => {
                 let mut listeners = Vec::new();
@@ -58,7 +62,7 @@ impl Source {
             SourcePlan::File(settings) => Kind::File(settings),
             SourcePlan::Stdin(settings) => Kind::Stdin(settings),
         };
-        Ok(Source { name: source.name, queue: Arc::new(queue), component, kind })
+        Ok(Source { name: source.name, queue, component, kind })
     }
 
     /// Where it takes the vendor's pushes, if it does.
@@ -89,9 +93,7 @@ impl Source {
     pub(super) async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let Source { name, queue, component, kind } = self;
         match kind {
-            Kind::HttpServer { listener, settings, connections } => {
-                let counters = Arc::new(http_server::Counters::new(&component));
-                let receiver = http_server::receiver(&name, queue, settings, counters);
+            Kind::HttpServer { listener, receiver, connections } => {
                 serve(listener, receiver, connections, shutdown).await;
                 Ok(())
             }

@@ -34,6 +34,11 @@ pub const UNKNOWN_ACTIONS: Metric =
     Metric { name: "unknown_actions", brief: "Pushes of an unknown action, stored all the same." };
 pub const UNKNOWN_VERSIONS: Metric =
     Metric { name: "unknown_versions", brief: "Pushes of another version than 1, stored all the same." };
+/// By `reason`: `missing`, `malformed`, `wrong`, `expired`, `insufficient_scope`, `path_secret`, `origin`, `locked_out`, or
+/// `undecided`, where the keys of an issuer are not known.
+pub const AUTH_FAILURES: Metric =
+    Metric { name: "auth_failures", brief: "Requests of senders that were not let in, by the reason." };
+pub const TOKENS: Metric = Metric { name: "tokens_issued", brief: "Tokens that clients were given." };
 pub const FILES_OPEN: Metric = Metric { name: "files_open", brief: "Files that are followed and open." };
 
 // Of the queue.

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
     &["export"],
     &["transform"],
     &["queue"],
-    &["connections", "record", "secret", "span", "telemetry"],
+    &["connections", "record", "secret", "span", "telemetry", "watched"],
 ];
 
 #[test]

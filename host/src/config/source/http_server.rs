@@ -1,16 +1,21 @@
 //! The source `http_server`: the vendor's pushes.
 
+mod auth;
+mod lockout;
+
 use super::limits::Limits;
 use crate::config::ADDRESS_DEFAULT;
 use crate::config::decode::{Options, Table};
 use crate::config::path::At;
 use crate::config::plan::SourcePlan;
 use crate::config::planning::Planning;
-use crate::config::secret_file;
-use crate::config::value::{Choice, Listen, UrlPath, Word};
-use crate::intake::http_server::{Credentials, Settings};
+use crate::config::value::{Choice, Listen, Network, UrlPath, Word};
+use crate::intake::http_server::Settings;
+use crate::intake::http_server::auth::{AuthSettings, path_secret_problem};
 use crate::secret::Secret;
+use auth::{Auth, Secrets};
 use axum::http::Method;
+use lockout::Lockout;
 use schemars::JsonSchema;
 use std::path::PathBuf;
 
@@ -26,34 +31,31 @@ pub(in crate::config) struct HttpServer {
     strict_path: bool,
     /// The method that is served.
     method: Choice<Method>,
-    /// Whom senders have to be; anybody, if this is left out.
+    /// What the path has to end in, behind a slash: a secret of at least 16 letters, digits and -._~ for senders that can
+    /// show nothing else. It holds beside whatever `auth` asks for.
+    #[schemars(with = "Option<String>")]
+    path_secret: Option<Secret>,
+    /// A file that holds the secret of the path; it is read again when it changes.
+    path_secret_file: Option<PathBuf>,
+    /// The secret of the path before, which is good as long as it stands here.
+    #[schemars(with = "Option<String>")]
+    previous_path_secret: Option<Secret>,
+    /// A file that holds the secret of the path before.
+    previous_path_secret_file: Option<PathBuf>,
+    /// How senders show who they are: one way, or a list of ways, each of which lets in whoever meets it; anybody is let
+    /// in if this is left out.
     auth: Option<Auth>,
+    /// The networks that senders are in, such as `192.0.2.0/24`; anywhere, if this is left out. It holds beside whatever
+    /// `auth` asks for.
+    #[schemars(length(min = 1))]
+    permit_origin: Option<Vec<Network>>,
+    /// The networks of proxies whose header `X-Forwarded-For` is believed: the rightmost address in it that is none of
+    /// theirs is the sender's.
+    trusted_proxies: Vec<Network>,
+    /// What addresses are held to that show wrong credentials.
+    lockout: Lockout,
     /// How much is taken from a sender, and for how long.
     limits: Limits<1_048_576>,
-}
-
-/// HTTP Basic authentication (RFC 7617).
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct Auth {
-    /// How senders show who they are.
-    strategy: Choice<Strategy>,
-    /// The user.
-    username: String,
-    /// The password. Either this or `password_file` is needed.
-    #[schemars(with = "Option<String>")]
-    password: Option<Secret>,
-    /// A file that holds the password.
-    password_file: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq)]
-struct Strategy;
-
-impl Word for Strategy {
-    fn words() -> Vec<(&'static str, Self)> {
-        vec![("basic", Strategy)]
-    }
 }
 
 impl Word for Method {
@@ -76,7 +78,14 @@ impl Default for HttpServer {
             path: UrlPath("/".to_owned()),
             strict_path: true,
             method: Choice(Method::POST),
+            path_secret: None,
+            path_secret_file: None,
+            previous_path_secret: None,
+            previous_path_secret_file: None,
             auth: None,
+            permit_origin: None,
+            trusted_proxies: Vec::new(),
+            lockout: Lockout::default(),
             limits: Limits::default(),
         }
     }
@@ -90,19 +99,15 @@ impl Options for HttpServer {
             path: table.take("path", default.path),
             strict_path: table.take("strict_path", default.strict_path),
             method: table.take("method", default.method),
+            path_secret: table.take("path_secret", None),
+            path_secret_file: table.take("path_secret_file", None),
+            previous_path_secret: table.take("previous_path_secret", None),
+            previous_path_secret_file: table.take("previous_path_secret_file", None),
             auth: table.take("auth", default.auth),
+            permit_origin: table.take("permit_origin", default.permit_origin),
+            trusted_proxies: table.take("trusted_proxies", default.trusted_proxies),
+            lockout: table.take("lockout", default.lockout),
             limits: table.take("limits", default.limits),
-        }
-    }
-}
-
-impl Options for Auth {
-    fn read(table: &mut Table<'_, '_>) -> Self {
-        Auth {
-            strategy: table.required("strategy", "basic"),
-            username: table.required("username", "the name that senders show"),
-            password: table.take("password", None),
-            password_file: table.take("password_file", None),
         }
     }
 }
@@ -110,49 +115,36 @@ impl Options for Auth {
 impl HttpServer {
     pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> SourcePlan {
         let connections = self.limits.connections();
+        let report = &mut *planning.report;
+        if self.permit_origin.as_ref().is_some_and(Vec::is_empty) {
+            report.add(at.key("permit_origin"), "expected at least one network like 192.0.2.0/24");
+        }
+        let path_secret = Secrets {
+            names: ["path_secret", "path_secret_file", "previous_path_secret", "previous_path_secret_file"],
+            current: (self.path_secret, self.path_secret_file),
+            previous: (self.previous_path_secret, self.previous_path_secret_file),
+        };
+        let networks = |networks: Vec<Network>| networks.into_iter().map(|Network(network)| network).collect();
+        let auth = AuthSettings {
+            ways: self.auth.map(|auth| auth.plan(&self.path.0, at.key("auth"), report)).unwrap_or_default(),
+            path_secret: path_secret.plan(false, path_secret_problem, at, report),
+            permit_origin: self.permit_origin.map(networks).unwrap_or_default(),
+            trusted_proxies: networks(self.trusted_proxies),
+            lockout: self.lockout.settings(),
+        };
         SourcePlan::HttpServer {
             address: planning.overrides.address.unwrap_or(self.address.0),
-            settings: Settings {
+            settings: Box::new(Settings {
                 path: self.path.0,
                 strict_path: self.strict_path,
                 method: self.method.0,
-                auth: self.auth.and_then(|auth| auth.plan(at.key("auth"), planning)),
+                auth,
                 body_bytes_max: self.limits.body_bytes_max.size(),
                 body_records_max: self.limits.body_records_max.size(),
                 body_timeout: self.limits.body_timeout_secs.seconds(),
                 answer_timeout: self.limits.answer_timeout_secs.seconds(),
-            },
+            }),
             connections,
         }
-    }
-}
-
-impl Auth {
-    /// None where something is wrong with it.
-    fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> Option<Credentials> {
-        let report = &mut *planning.report;
-        let Choice(Strategy) = self.strategy;
-        let username = at.key("username");
-        if self.username.contains(':') {
-            report.add(username, "a user's name has no colon, which is what divides it from the password");
-        } else if self.username.is_empty() && report.is_good(username) && report.checks_environment {
-            report.add(username, "it is empty");
-        }
-        let (password, password_file) = (at.key("password"), at.key("password_file"));
-        let secret = match (self.password, self.password_file) {
-            (Some(_), Some(_)) => {
-                report.add_key(password_file, "there is `password` too; leave one of the two out");
-                None
-            }
-            (Some(secret), None) => Some(secret),
-            (None, Some(file)) => secret_file::read_text(&file, password_file, report),
-            (None, None) => {
-                if report.is_good(password) && report.is_good(password_file) && report.checks_environment {
-                    report.add(password, "missing; expected `password` or `password_file`");
-                }
-                None
-            }
-        };
-        secret.map(|password| Credentials { username: self.username, password })
     }
 }

@@ -45,7 +45,12 @@ fn the_schema_has_the_keys_that_are_read() {
     for (path, keys) in tables {
         let mut document = json!({ "qqqqqqqqqqqq": 1 });
         for step in path.split('/').rev().filter(|step| !step.is_empty()) {
-            document = match step.split_once('=') {
+            document = match step.split_once(['=', '~']) {
+                // A way to show who one is, is of a strategy.
+                Some((name, strategy)) if step.contains('~') => {
+                    document["strategy"] = strategy.into();
+                    json!({ name: document })
+                }
                 // A component is of a type, by which its keys are known.
                 Some((name, type_name)) => {
                     document["type"] = type_name.into();
@@ -115,12 +120,16 @@ fn everything() -> String {
     EXAMPLE.lines().map(|line| line.replacen("#: ", "", 1) + "\n").collect()
 }
 
-/// Tells of every closed table: its path, with `name=type` for a component, and its properties.
+/// Tells of every closed table: its path, with `name=type` for a component and `name~strategy` for a way to show who one
+/// is, and its properties.
 fn collect(schema: &Value, path: &str, tell: &mut dyn FnMut(&str, &serde_json::Map<String, Value>)) {
     if let Some(properties) = schema["properties"].as_object() {
         let path = match properties.get("type").and_then(|property| property["const"].as_str()) {
             Some(type_name) => format!("{path}={type_name}"),
-            None => path.to_owned(),
+            None => match properties.get("strategy").and_then(|property| property["const"].as_str()) {
+                Some(strategy) => format!("{path}~{strategy}"),
+                None => path.to_owned(),
+            },
         };
         assert_eq!(schema["additionalProperties"], false, "{path}");
         tell(&path, properties);

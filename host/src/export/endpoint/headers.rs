@@ -2,18 +2,8 @@
 
 use super::setting_file::SettingFile;
 use super::{Protocol, Unusable, header_map, unusable};
-use crate::secret::Secret;
+use crate::secret::SecretSource;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use std::path::PathBuf;
-
-/// Where a secret text comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretSource {
-    /// It is known.
-    Text(Secret),
-    /// It stands in this file, and is read again when that changes.
-    File(PathBuf),
-}
 
 /// Without values in its `Debug` form, since those of headers are marked as sensitive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,6 +121,7 @@ pub(super) fn two_authorizations() -> Unusable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
     use std::fs;
 
     fn read(bytes: &[u8]) -> Result<HeaderMap, Vec<Unusable>> {

@@ -1,11 +1,12 @@
 //! What a configuration says of a backend, and the environment for what it leaves out.
 
 use super::environment::Environment;
-use super::headers::{Headers, SecretSource, two_authorizations};
+use super::headers::{Headers, two_authorizations};
 use super::{
     Compression, Endpoint, Protocol, SettingFile, TIMEOUT_DEFAULT, Unusable, UnusableSettings, parse_url, unusable,
 };
 use crate::export::tls::{Tls, TlsVersion};
+use crate::secret::SecretSource;
 use reqwest::header::AUTHORIZATION;
 use rustls::pki_types::ServerName;
 use std::path::PathBuf;

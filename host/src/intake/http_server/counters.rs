@@ -15,6 +15,8 @@ pub struct Counters {
     pub(super) unknown_actions: Counter,
     /// Requests with another version than 1, stored all the same.
     pub(super) unknown_versions: Counter,
+    /// Tokens that clients were given.
+    pub(super) tokens: Counter,
 }
 
 impl Counters {
@@ -28,6 +30,12 @@ impl Counters {
             other_actions: component.counter(metric::OTHER_ACTIONS, &[]),
             unknown_actions: component.counter(metric::UNKNOWN_ACTIONS, &[]),
             unknown_versions: component.counter(metric::UNKNOWN_VERSIONS, &[]),
+            tokens: component.counter(metric::TOKENS, &[]),
         }
+    }
+
+    /// A sender that was not let in.
+    pub(super) fn auth_failure(&self, reason: &str) {
+        self.source.auth_failure(reason);
     }
 }

@@ -1,6 +1,7 @@
 //! One request: whether it is for us, what is in it, and what became of each record.
 
-use super::auth::Gate;
+use super::auth::{self, Admission, Gate, TOKEN_REQUEST_BYTES_MAX, TokenAnswer};
+use super::log_lines::LogLines;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::{Append, Counters, Settings};
@@ -10,8 +11,9 @@ use crate::intake::split::{Found, Records, whole};
 use crate::intake::store::store;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Request, Response, Uri};
+use axum::http::{HeaderMap, Method, Request, Response, Uri};
 use hyper::body::Incoming;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::warn;
@@ -28,6 +30,7 @@ pub(super) struct Intake<Q> {
     /// What opens to senders, if not everything does.
     pub(super) gate: Option<Gate>,
     pub(super) counters: Arc<Counters>,
+    pub(super) log_lines: LogLines,
 }
 
 /// What a push is about, told by the query's `action`.
@@ -46,15 +49,16 @@ impl<Q> Clone for Receiver<Q> {
 }
 
 impl<Q: Append> Respond for Receiver<Q> {
-    async fn respond(self, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(self, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Body> {
         let begun = Instant::now();
         let Self(intake) = self;
-        let reply = intake.reply(request).await;
+        let address = auth::address(peer, request.headers(), &intake.settings.auth.trusted_proxies);
+        let reply = intake.reply(request, address).await;
         let counters = &intake.counters;
         let status = reply.status();
         if let Some(code) = reply.code() {
             counters.source.requests(status.as_str()).add(1);
-            intake.note(code, status.as_u16());
+            intake.note(code, status.as_u16(), address);
         } else {
             counters.answered_ok.add(1);
         }
@@ -64,9 +68,15 @@ impl<Q: Append> Respond for Receiver<Q> {
 }
 
 impl<Q: Append> Intake<Q> {
-    async fn reply(&self, request: Request<Incoming>) -> Reply {
+    async fn reply(&self, request: Request<Incoming>, address: IpAddr) -> Reply {
+        if let Some(gate) = self.gate.as_ref().filter(|gate| gate.gives_tokens_at(request.uri().path())) {
+            return self
+                .token(gate, request, address)
+                .await
+                .map_or_else(|refusal| Reply::refused(&refusal), Reply::Token);
+        }
         let push_id = push_id(request.headers());
-        match self.records(request).await {
+        match self.records(request, address).await {
             Ok(records) => {
                 let bodies = records.iter().map(|found| found.body.clone().unwrap_or_default());
                 let fates =
@@ -79,15 +89,28 @@ impl<Q: Append> Intake<Q> {
     }
 
     /// The records that are to be stored: none if the push is about something else.
-    async fn records(&self, request: Request<Incoming>) -> Result<Vec<Found>, Refusal> {
+    async fn records(&self, request: Request<Incoming>, address: IpAddr) -> Result<Vec<Found>, Refusal> {
         let (head, body) = request.into_parts();
         let (settings, counters) = (&self.settings, &self.counters);
-        if let Err(refusal) = self.check(&head) {
-            body::drain(&head.headers, body).await;
-            return Err(refusal);
-        }
+        let admission = match self.check(&head, address).await {
+            Ok(admission) => admission,
+            Err(refusal) => {
+                body::drain(&head.headers, body).await;
+                return Err(refusal);
+            }
+        };
         let action = Action::of(&head.uri);
-        let body = body::read(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await;
+        let body = body::receive(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await;
+        let body = match &self.gate {
+            // What nobody has signed is not even inflated.
+            Some(gate) if admission.needs_body() => {
+                let received = body?;
+                gate.admit_body(admission, &received.bytes, address).await?;
+                Ok(received)
+            }
+            _ => body,
+        };
+        let body = body.and_then(|received| received.inflate(settings.body_bytes_max));
         if matches!(action, Action::Other) {
             // It was read so that the connection can go on; what is in it does not matter.
             counters.other_actions.add(1);
@@ -104,19 +127,42 @@ impl<Q: Append> Intake<Q> {
         self.split(&body)
     }
 
-    /// Whoever is not admitted learns nothing but where pushes go.
-    fn check(&self, head: &Parts) -> Result<(), Refusal> {
-        let settings = &self.settings;
-        if !settings.serves(head.uri.path()) {
-            return Err(Refusal::OtherPath { path: settings.path.clone() });
+    /// Whoever is not admitted learns nothing but where pushes go, unless that is a secret.
+    async fn check(&self, head: &Parts, address: IpAddr) -> Result<Admission, Refusal> {
+        let (settings, path) = (&self.settings, head.uri.path());
+        let mut is_served = None;
+        if let Some(gate) = &self.gate {
+            gate.approach(address)?;
+            is_served = gate.serves(&settings.path, path, settings.strict_path, address).await;
+        }
+        match is_served {
+            Some(is_served) => is_served?,
+            None if settings.serves(path) => {}
+            None => return Err(Refusal::OtherPath { path: Some(settings.path.clone()) }),
         }
         if head.method != settings.method {
             return Err(Refusal::OtherMethod { method: settings.method.clone() });
         }
-        if self.gate.as_ref().is_some_and(|gate| !gate.admits(&head.headers)) {
-            return Err(Refusal::Unauthorized);
+        match &self.gate {
+            Some(gate) => gate.admit(&head.headers, address).await,
+            None => Ok(Admission::default()),
         }
-        Ok(())
+    }
+
+    /// One request for a token.
+    async fn token(&self, gate: &Gate, request: Request<Incoming>, address: IpAddr) -> Result<TokenAnswer, Refusal> {
+        let (head, body) = request.into_parts();
+        let is_listened_to = gate.approach(address).and_then(|()| match head.method {
+            Method::POST => Ok(()),
+            _ => Err(Refusal::OtherTokenMethod),
+        });
+        if let Err(refusal) = is_listened_to {
+            body::drain(&head.headers, body).await;
+            return Err(refusal);
+        }
+        let body = body::receive(&head.headers, body, TOKEN_REQUEST_BYTES_MAX, self.settings.body_timeout).await?;
+        let form = body.inflate(TOKEN_REQUEST_BYTES_MAX)?.body;
+        Ok(gate.token(&head.headers, &form, address).await)
     }
 
     /// All records of a body, before the first of them is stored: a body is taken as a whole or not at all.
@@ -138,10 +184,15 @@ impl<Q: Append> Intake<Q> {
     }
 
     /// Refused records are counted and logged one by one, where they are refused.
-    fn note(&self, code: &'static str, status: u16) {
-        if code != Reply::RECORDS_REFUSED {
-            self.counters.source.refused_request(code);
-            warn!(code, status, source = self.name, "request refused");
+    fn note(&self, code: &'static str, status: u16, address: IpAddr) {
+        if code == Reply::RECORDS_REFUSED {
+            return;
+        }
+        self.counters.source.refused_request(code);
+        match self.log_lines.next(Instant::now()) {
+            Some(0) => warn!(code, status, source = self.name, %address, "request refused"),
+            Some(omitted) => warn!(code, status, source = self.name, %address, omitted, "request refused"),
+            None => {}
         }
     }
 }

@@ -10,6 +10,7 @@
 //! taken, with the place in the body, inflated if it was compressed: both counted from 1, a column is a byte. It is
 //! where the record is wrong, or where it begins if nobody knows better.
 
+use super::auth::TokenAnswer;
 use super::place::in_body;
 use super::refusal::Refusal;
 use crate::intake::split::Found;
@@ -31,13 +32,15 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 #[derive(Debug)]
 pub(super) enum Reply {
     Ok,
+    /// To who asked for a token, in the words of that protocol.
+    Token(TokenAnswer),
     Error(Box<Error>),
 }
 
 #[derive(Debug)]
 pub(super) struct Error {
     status: StatusCode,
-    header: Option<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     content: Content,
 }
 
@@ -70,7 +73,7 @@ impl Reply {
     pub(super) const RECORDS_REFUSED: &'static str = "records_refused";
 
     pub(super) fn refused(refusal: &Refusal) -> Self {
-        Self::error(refusal.status(), refusal.header(), refusal.to_string(), refusal.code(), Verdicts::default())
+        Self::error(refusal.status(), refusal.headers(), refusal.to_string(), refusal.code(), Verdicts::default())
     }
 
     /// If anything is to be sent again, then the whole body: what is stored twice becomes the same trace. Only when all
@@ -106,35 +109,36 @@ impl Reply {
                     Some(only) if records.len() == 1 => only.message.clone(),
                     _ => format!("{refused} of {} records are refused, the others are stored", records.len()),
                 };
-                Self::error(status, None, message, Self::RECORDS_REFUSED, verdicts)
+                Self::error(status, Vec::new(), message, Self::RECORDS_REFUSED, verdicts)
             }
         }
     }
 
     fn again(status: StatusCode, delay: Duration, verdicts: Verdicts) -> Self {
-        let header = Some((header::RETRY_AFTER, whole_seconds(delay).into()));
+        let headers = vec![(header::RETRY_AFTER, whole_seconds(delay).into())];
         let (message, code) = match status {
             StatusCode::TOO_MANY_REQUESTS => ("the queue is full; send the whole body again later", "queue_full"),
             _ => ("not everything could be stored for now; send the whole body again later", NOT_STORED),
         };
-        Self::error(status, header, message.to_owned(), code, verdicts)
+        Self::error(status, headers, message.to_owned(), code, verdicts)
     }
 
     fn error(
         status: StatusCode,
-        header: Option<(HeaderName, HeaderValue)>,
+        headers: Vec<(HeaderName, HeaderValue)>,
         message: String,
         code: &'static str,
         verdicts: Verdicts,
     ) -> Self {
         let records_omitted = verdicts.count - verdicts.shown.len();
         let content = Content { status: status.as_u16(), message, code, records: verdicts.shown, records_omitted };
-        Self::Error(Box::new(Error { status, header, content }))
+        Self::Error(Box::new(Error { status, headers, content }))
     }
 
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Ok => StatusCode::OK,
+            Self::Token(answer) => answer.status(),
             Self::Error(error) => error.status,
         }
     }
@@ -143,6 +147,7 @@ impl Reply {
     pub(super) fn code(&self) -> Option<&'static str> {
         match self {
             Self::Ok => None,
+            Self::Token(answer) => answer.code(),
             Self::Error(error) => Some(error.content.code),
         }
     }
@@ -150,11 +155,12 @@ impl Reply {
     pub(super) fn into_response(self) -> Response<Body> {
         let status = self.status();
         let (text, more) = match self {
-            Self::Ok => (Bytes::from_static(OK), None),
+            Self::Ok => (Bytes::from_static(OK), Vec::new()),
+            Self::Token(answer) => return answer.into_response(),
             Self::Error(error) => {
                 let text =
                     serde_json::to_vec(&error.content).expect("its keys are strings and its values can be written");
-                (text.into(), error.header)
+                (text.into(), error.headers)
             }
         };
         let mut response = Response::new(Body::from(text));
@@ -235,12 +241,12 @@ mod tests {
     fn error(fates: impl IntoIterator<Item = Fate>) -> Error {
         match reply(fates) {
             Reply::Error(error) => *error,
-            Reply::Ok => unreachable!("something is wrong"),
+            Reply::Ok | Reply::Token(_) => unreachable!("something is wrong"),
         }
     }
 
     fn delay(fates: impl IntoIterator<Item = Fate>) -> Option<String> {
-        let (name, value) = error(fates).header?;
+        let (name, value) = error(fates).headers.into_iter().next()?;
         assert_eq!(name, "retry-after");
         value.to_str().ok().map(str::to_owned)
     }

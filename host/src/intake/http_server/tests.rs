@@ -3,16 +3,15 @@
 mod connections;
 mod service;
 
-use super::{Credentials, Settings};
+use super::Settings;
 use crate::connections::ConnectionLimits;
 use crate::intake::double::Queue;
-use crate::secret::Secret;
 use crate::telemetry::metric;
 use axum::http::Method;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use serde_json::json;
-use service::{Answer, OK, Service};
+use service::{Answer, OK, Service, basic};
 use std::io::Write;
 use std::time::Duration;
 
@@ -230,8 +229,7 @@ async fn another_method_is_served_when_it_is_asked_for() {
 /// Whoever does not know the password learns where pushes go, and nothing else.
 #[tokio::test]
 async fn a_sender_that_is_not_admitted_is_told_before_anything_else() {
-    let auth = Some(Credentials { username: "tccc".to_owned(), password: Secret::new("pass:word") });
-    let settings = Settings { auth, body_bytes_max: 10, ..Settings::default() };
+    let settings = Settings { auth: basic("tccc", "pass:word"), body_bytes_max: 10, ..Settings::default() };
     let service = Service::start_with(Queue::default(), settings, ConnectionLimits::default()).await;
     let right = service.request(Method::POST, "/").basic_auth("tccc", Some("pass:word"));
     assert_eq!(Answer::to(right.body("{}")).await.text, OK);
@@ -245,6 +243,7 @@ async fn a_sender_that_is_not_admitted_is_told_before_anything_else() {
     }
     messages.dedup();
     assert_eq!((messages.len(), service.errors("unauthorized"), service.taken().len()), (1, 3, 1));
+    assert_eq!(["missing", "wrong"].map(|reason| service.auth_failures(reason)), [1, 2]);
 }
 
 /// Every record that is taken is settled once, and whoever reads the metrics can check it.

@@ -3,9 +3,9 @@
 use crate::config::decode::{Options, Table};
 use crate::config::path::At;
 use crate::config::planning::Planning;
+use crate::config::secret_file;
 use crate::config::value::{Choice, Word};
-use crate::export::SecretSource;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretSource};
 use schemars::JsonSchema;
 use std::path::PathBuf;
 
@@ -47,16 +47,6 @@ impl Auth {
         let Choice(Strategy) = self.strategy;
         let report = &mut *planning.report;
         let (token, token_file) = (at.key("token"), at.key("token_file"));
-        match (self.token, self.token_file) {
-            (Some(_), Some(_)) => report.add_key(token_file, "there is `token` too; leave one of the two out"),
-            (Some(token), None) => return Some(SecretSource::Text(token)),
-            (None, Some(file)) => return Some(SecretSource::File(file)),
-            (None, None) => {
-                if report.is_good(token) && report.is_good(token_file) && report.checks_environment {
-                    report.add(token, "missing; expected `token` or `token_file`");
-                }
-            }
-        }
-        None
+        secret_file::required((token, self.token), (token_file, self.token_file), report)
     }
 }

@@ -1,10 +1,9 @@
 //! Connections that are slow, idle, too many, or open when the service ends.
 
-use super::service::{Answer, OK, Service};
+use super::service::{Answer, OK, Service, basic};
 use crate::connections::ConnectionLimits;
 use crate::intake::double::Queue;
-use crate::intake::http_server::{Credentials, Settings};
-use crate::secret::Secret;
+use crate::intake::http_server::Settings;
 use crate::telemetry::metric;
 use axum::http::Method;
 use reqwest::Client;
@@ -28,8 +27,7 @@ async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
 #[tokio::test]
 async fn a_sender_that_sends_all_before_it_reads_gets_its_refusal() {
     const BODY_BYTES: usize = 3_000_000;
-    let auth = Some(Credentials { username: "a".to_owned(), password: Secret::new("b") });
-    let settings = Settings { path: "/calls".to_owned(), auth, ..Settings::default() };
+    let settings = Settings { path: "/calls".to_owned(), auth: basic("a", "b"), ..Settings::default() };
     let service = Service::start_with(Queue::default(), settings, ConnectionLimits::default()).await;
     let body = "x".repeat(BODY_BYTES);
     let announced = (format!("content-length: {BODY_BYTES}"), body.clone());

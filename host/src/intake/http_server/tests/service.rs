@@ -2,7 +2,9 @@
 
 use crate::connections::{ConnectionLimits, serve};
 use crate::intake::double::Queue;
+use crate::intake::http_server::auth::{AuthSettings, BasicSettings, Rotating, Way};
 use crate::intake::http_server::{Counters, Settings, receiver};
+use crate::secret::{Secret, SecretSource};
 use crate::telemetry::metric;
 use crate::telemetry::{Component, Metric, Metrics};
 use axum::http::Method;
@@ -13,6 +15,14 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// Lets one user in.
+pub(super) fn basic(username: &str, password: &str) -> AuthSettings {
+    let current = SecretSource::Text(Secret::new(password));
+    let password = Rotating { option: "password", current, previous: None };
+    let user = BasicSettings { username: username.to_owned(), password };
+    AuthSettings { ways: vec![Way::Basic(user)], ..AuthSettings::default() }
+}
 
 pub(super) const OK: &str = r#"{"ErrCode":0,"ErrMsg":"ok"}"#;
 
@@ -37,7 +47,7 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let counters = Arc::new(Counters::new(&component));
-        let receiver = receiver("pushes", Arc::clone(&queue), settings, counters);
+        let receiver = receiver("pushes", Arc::clone(&queue), settings, counters).expect("no files");
         let (shutdown, asked) = oneshot::channel();
         let server = tokio::spawn(serve(listener, receiver, limits, async {
             let _ = asked.await;
@@ -60,6 +70,10 @@ impl Service {
 
     pub(super) fn count(&self, metric: Metric) -> u64 {
         self.component.counter(metric, &[]).value()
+    }
+
+    pub(super) fn auth_failures(&self, reason: &str) -> u64 {
+        self.component.counter(metric::AUTH_FAILURES, &[("reason", reason)]).value()
     }
 
     pub(super) fn settled(&self, settlement: &str) -> u64 {

@@ -1,28 +1,36 @@
-//! What is made from files, and made anew when they change: a client with its certificates and tokens. Files are looked
-//! at whenever it is used, so that nothing has to run in between and what changed holds from the next use on. Whoever
-//! uses the one that was made before keeps it until he is done. One that has gone bad can be replaced at any time.
+//! What is made from files, and made anew when they change: a client with its certificates and tokens, the secrets that
+//! senders are held against. Files are looked at when it is used, so that nothing has to run in between and what changed
+//! holds from the next use on. Whoever uses the one that was made before keeps it until he is done. One that has gone bad
+//! can be replaced at any time.
 
-use super::ConnectError;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A value, and the files that it was made from.
-pub(super) struct Watched<T> {
+pub struct Watched<T> {
+    /// Whose files they are, for the log.
+    owner: String,
     files: Vec<PathBuf>,
-    make: Box<dyn Fn() -> Result<T, ConnectError> + Send + Sync>,
+    make: Box<dyn Fn() -> Result<T, String> + Send + Sync>,
     /// How the files were when they were last read. Locked while a value is made.
     seen: Mutex<Vec<Option<Stamp>>>,
     /// Locked for moments.
     latest: Mutex<Latest<T>>,
+    made: Instant,
+    /// When the files were last looked at, in nanoseconds since the first value was made.
+    looked_after_nanos: AtomicU64,
 }
 
 /// The value that was made last.
-pub(super) struct Latest<T> {
-    pub(super) value: Arc<T>,
+pub struct Latest<T> {
+    /// The value.
+    pub value: Arc<T>,
     /// Why the files as they are now make none.
-    pub(super) trouble: Option<String>,
+    pub trouble: Option<String>,
 }
 
 /// What changes with a file; a link stands for what it leads to, as in the folders that Kubernetes mounts.
@@ -41,20 +49,29 @@ impl<T> Clone for Latest<T> {
 }
 
 impl<T: Send + Sync + 'static> Watched<T> {
-    /// Makes the first value.
-    pub(super) fn new(
+    /// Makes the first value. The owner, an endpoint or an option, is told in the log.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new<E>(
+        owner: impl Into<String>,
         files: Vec<PathBuf>,
-        make: impl Fn() -> Result<T, ConnectError> + Send + Sync + 'static,
-    ) -> Result<Arc<Self>, ConnectError> {
+        make: impl Fn() -> Result<T, E> + Send + Sync + 'static,
+    ) -> Result<Arc<Self>, E>
+    where
+        E: Into<String>,
+    {
         // Looked at before they are read: what changes in between is seen the next time.
         let seen = Mutex::new(files.iter().map(|path| Stamp::of(path)).collect());
         let latest = Mutex::new(Latest { value: Arc::new(make()?), trouble: None });
-        Ok(Arc::new(Self { files, make: Box::new(make), seen, latest }))
+        let make = Box::new(move || make().map_err(Into::into));
+        let (made, looked_after_nanos) = (Instant::now(), AtomicU64::new(0));
+        Ok(Arc::new(Self { owner: owner.into(), files, make, seen, latest, made, looked_after_nanos }))
     }
 
     /// The value of the files as they are now, or the last one that could be made.
-    pub(super) async fn latest(self: &Arc<Self>) -> Latest<T> {
-        if !self.files.is_empty() {
+    pub async fn latest(self: &Arc<Self>) -> Latest<T> {
+        if self.has_files() {
             let watched = Arc::clone(self);
             // Fails only when everything ends.
             let _looked = tokio::task::spawn_blocking(move || watched.look()).await;
@@ -63,10 +80,25 @@ impl<T: Send + Sync + 'static> Watched<T> {
     }
 
     /// Makes another value in place of this one, unless that was done before. While the files make none, it stays.
-    pub(super) async fn replace(self: &Arc<Self>, value: Arc<T>) {
+    pub async fn replace(self: &Arc<Self>, value: Arc<T>) {
         let watched = Arc::clone(self);
         // Fails only when everything ends.
         let _replaced = tokio::task::spawn_blocking(move || watched.make_in_place_of(&value)).await;
+    }
+
+    /// The value of the files as they were no longer ago than this, for what is used so often that a look at the files
+    /// each time would cost more than the use.
+    pub async fn recent(self: &Arc<Self>, age: Duration) -> Arc<T> {
+        if self.has_files() && self.is_turn_to_look(age) {
+            return self.latest().await.value;
+        }
+        Arc::clone(&lock(&self.latest).value)
+    }
+
+    /// Whether there is anything that may change.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        !self.files.is_empty()
     }
 
     fn make_in_place_of(&self, value: &Arc<T>) {
@@ -80,6 +112,15 @@ impl<T: Send + Sync + 'static> Watched<T> {
         }
     }
 
+    /// Of many who use it at once one looks, and the others go on.
+    fn is_turn_to_look(&self, age: Duration) -> bool {
+        let now = u64::try_from(self.made.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let looked = self.looked_after_nanos.load(Ordering::Relaxed);
+        let is_old = u128::from(now.saturating_sub(looked)) >= age.as_nanos();
+        // One that is not old stays as it is: else it would never become so where it is used all the time.
+        is_old && self.looked_after_nanos.compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
     fn look(&self) {
         let mut seen = lock(&self.seen);
         let now: Vec<_> = self.files.iter().map(|path| Stamp::of(path)).collect();
@@ -90,12 +131,11 @@ impl<T: Send + Sync + 'static> Watched<T> {
         match (self.make)() {
             Ok(value) => {
                 *lock(&self.latest) = Latest { value: Arc::new(value), trouble: None };
-                tracing::info!("certificates, keys or tokens changed and are used from now on");
+                tracing::info!(of = self.owner, "certificates, keys or tokens changed and are used from now on");
             }
-            Err(error) => {
-                let (endpoint, reason) = (error.endpoint, error.reason);
+            Err(reason) => {
                 tracing::warn!(
-                    endpoint,
+                    of = self.owner,
                     reason,
                     "certificates, keys or tokens changed and cannot be used; the last ones stay in use"
                 );
@@ -132,9 +172,9 @@ mod tests {
         let file = path.to_owned();
         let make = move || match fs::read_to_string(&file) {
             Ok(text) if !text.is_empty() => Ok(text),
-            _ => Err(ConnectError { endpoint: "here".to_owned(), reason: "file: empty".to_owned() }),
+            _ => Err("file: empty".to_owned()),
         };
-        Watched::new(vec![path.to_owned()], make).expect("the file is good")
+        Watched::new("here", vec![path.to_owned()], make).expect("the file is good")
     }
 
     #[tokio::test]
@@ -147,6 +187,33 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &watched.latest().await.value), "nothing changed");
         fs::write(&path, "another").expect("it is written");
         assert_eq!((watched.latest().await.value.as_str(), first.as_str()), ("another", "one"));
+    }
+
+    #[tokio::test]
+    async fn files_that_were_looked_at_a_moment_ago_are_left_alone() {
+        const FOR_EVER: Duration = Duration::from_secs(1_000_000);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        fs::write(&path, "one").expect("it is written");
+        let watched = watched(&path);
+        fs::write(&path, "another").expect("it is written");
+        assert_eq!(watched.recent(FOR_EVER).await.as_str(), "one");
+        assert_eq!(watched.recent(Duration::ZERO).await.as_str(), "another");
+    }
+
+    /// However often it is used in between: nobody's use puts the next look off.
+    #[tokio::test]
+    async fn files_that_are_used_all_the_time_are_looked_at_all_the_same() {
+        const MOMENT: Duration = Duration::from_millis(20);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        fs::write(&path, "one").expect("it is written");
+        let watched = watched(&path);
+        fs::write(&path, "another").expect("it is written");
+        let given_up = Instant::now() + 500 * MOMENT;
+        while watched.recent(MOMENT).await.as_str() != "another" {
+            assert!(Instant::now() < given_up, "nobody looks");
+        }
     }
 
     #[tokio::test]
