@@ -21,6 +21,7 @@ mod documents;
 mod duplicates;
 mod environment;
 mod examples;
+mod faults;
 mod files;
 mod holding;
 mod inputs;

@@ -3,7 +3,7 @@
 //! own library.
 
 use callspan_tests::{
-    Authority, Callspan, Cue, Decoder, Endpoint, Protocol, Service, mapped, records, sorted, wait_until,
+    Authority, Callspan, Cue, Decoder, Endpoint, Line, Protocol, Service, mapped, records, sorted, wait_until,
 };
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -97,6 +97,41 @@ fn certificates_that_are_replaced_hold_without_a_restart_and_nothing_is_lost() {
         taken.sort();
         assert_eq!(taken, ["before", "renewed", "with the CA", "with the certificate"], "{protocol:?}: once each");
         wait_until("readiness", || service.ask("/readyz").status == 200);
+    }
+}
+
+/// The backend shows another certificate with the next connection: one that the same CA has issued goes unnoticed, with one
+/// of another CA records wait until that CA is trusted. It is the connections that are cut here, not the service.
+#[test]
+fn a_backend_may_change_its_certificate_while_it_runs() {
+    for protocol in [Protocol::Grpc, Protocol::Http] {
+        let (authorities, folder) = (Authorities::new(), tempfile::tempdir().expect("a folder"));
+        let folder = folder.path();
+        let Some(backend) = authorities.backend(folder) else { return };
+        authorities.known.write(folder, "ca");
+        authorities.known.issue("callspan", folder, "client");
+        let mut line = Line::to(backend.endpoint(protocol));
+        let service = Service::new().config(&yaml(&line.endpoint(), &tls(folder))).durable().start();
+        let push = |session: &str| assert_eq!(service.push(records::call(session)).status, 200, "{}", service.log());
+        push("first");
+        service.wait_until_delivered(1);
+
+        authorities.known.issue(HOST, folder, "server");
+        line.cut();
+        line.mend();
+        push("renewed");
+        service.wait_until_delivered(2);
+
+        // This one trusts whom it has trusted before.
+        authorities.strange.issue(HOST, folder, "server");
+        line.cut();
+        line.mend();
+        push("strange");
+        wait_until("the reason", || service.ask("/readyz").body.contains("set tls.ca_file"));
+        service.assert_nothing_is_lost(3);
+        authorities.strange.write(folder, "ca");
+        service.wait_until_delivered(3);
+        assert_eq!(backend.taken_sessions(), ["first", "renewed", "strange"], "{protocol:?}: once each");
     }
 }
 

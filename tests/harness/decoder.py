@@ -1,8 +1,8 @@
 """An OTLP receiver, gRPC and HTTP, on the official generated messages: the oracle for what callspan puts on the wire.
 
 HTTP is taken on every path, in protocol buffers and in JSON; the path is part of what is told. Compressed requests are
-taken too, and it is told that they were. With a certificate, both speak TLS, and with a CA for clients, clients have to
-show a certificate of it.
+taken too, and it is told that they were. With a certificate, both speak TLS; it is read again for each connection. With a
+CA for clients, clients have to show a certificate of it.
 
 Talks in JSON lines. Standard output: first {"grpc": port, "http": port}, then one object for each export request, with
 what it held, and with how it was answered. Standard input: what the next requests are to be answered with,
@@ -19,22 +19,14 @@ what it held, and with how it was answered. Standard input: what the next reques
     guilty       refused if a span has {"session": TEXT} as its tccc.session.id, else taken
     silent       no answer for {"seconds": N}
     held         no answer until another standing answer is cued, then taken
-
-Over HTTP alone:
-
-    reset        the connection is reset with the request half read
-    garbage      what is answered is no HTTP
-    trickle      503, and then a byte of its body now and then, without end
-    huge         503 with a body of 500 MB
+    huge         503 with a body of 500 MB; over gRPC, a message of 100 MB
 """
 
 import argparse
 import base64
 import gzip
 import json
-import socket
 import ssl
-import struct
 import sys
 import threading
 import time
@@ -213,6 +205,11 @@ class TraceService:
     @classmethod
     def export(cls, body, context):
         cue = CUE.next()
+        if cue["answer"] == "huge":
+            say({"misbehaved": "huge"})
+            response = trace_service_pb2.ExportTraceServiceResponse()
+            response.partial_success.error_message = " " * 100_000_000
+            return response
         encoding = next((name for magic, name in MAGIC.items() if body.startswith(magic)), "")
         request = from_protobuf(ENCODINGS[encoding](body))
         cue = judged(cue, request)
@@ -238,13 +235,6 @@ def judged(cue, request):
     return {"answer": "refused" if is_guilty else "accept"}
 
 
-def trickle():
-    yield b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 1000000\r\n\r\n"
-    while True:
-        time.sleep(0.05)
-        yield b" "
-
-
 def huge():
     yield b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 500000000\r\n\r\n"
     for _ in range(500):
@@ -254,27 +244,19 @@ def huge():
 class Traces(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     CODES = {"unavailable": 503, "throttled": 429, "refused": 400, "unauthorized": 401, "too_large": 413}
-    BODIES = {"garbage": lambda: [b"\x00\xff no HTTP\r\n\r\n"], "trickle": trickle, "huge": huge}
     TYPES = {"application/x-protobuf": ("http/protobuf", from_protobuf), "application/json": ("http/json", from_json)}
 
     def do_POST(self):
         cue = CUE.next()
         length = int(self.headers["content-length"])
-        if cue["answer"] == "reset":
-            self.rfile.read(length // 2)
-            # Whoever closes with nothing to linger for resets.
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close_connection = True
-            self.connection.close()
-            return say({"misbehaved": cue["answer"]})
         body = self.rfile.read(length)
         encoding = self.headers.get("content-encoding", "")
         protocol, decode = self.TYPES.get(self.headers["content-type"], (None, None))
         if protocol is None or encoding not in ENCODINGS:
             return self.answer(415, b"")
-        if cue["answer"] in self.BODIES:
-            say({"misbehaved": cue["answer"]})
-            return self.misbehave(self.BODIES[cue["answer"]])
+        if cue["answer"] == "huge":
+            say({"misbehaved": "huge"})
+            return self.misbehave()
         request = decode(ENCODINGS[encoding](body))
         cue = judged(cue, request)
         report(protocol, self.path, encoding, self.headers.items(), request, cue)
@@ -289,10 +271,10 @@ class Traces(BaseHTTPRequestHandler):
         is_json = protocol == "http/json"
         self.answer(200, json_format.MessageToJson(response).encode() if is_json else response.SerializeToString())
 
-    def misbehave(self, chunks):
+    def misbehave(self):
         self.close_connection = True
         try:
-            for chunk in chunks():
+            for chunk in huge():
                 self.wfile.write(chunk)
                 self.wfile.flush()
         except OSError:
@@ -313,25 +295,36 @@ class Traces(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    read_certificate = None
 
     def secure(self, options):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(options.certificate, options.key)
         if options.client_ca:
             context.load_verify_locations(options.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
+        # Whoever resumes a session is shown no certificate.
+        context.num_tickets = 0
+        self.read_certificate = lambda: context.load_cert_chain(options.certificate, options.key)
         # Each connection shakes hands in its own thread, with its first read.
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
+    def get_request(self):
+        if self.read_certificate:
+            self.read_certificate()
+        return super().get_request()
+
 
 def credentials(options):
-    def content(path):
-        with open(path, "rb") as file:
-            return file.read()
+    def read():
+        with open(options.key, "rb") as key, open(options.certificate, "rb") as certificate:
+            pair = (key.read(), certificate.read())
+        return grpc.ssl_server_certificate_configuration([pair], root_certificates=roots)
 
-    roots = content(options.client_ca) if options.client_ca else None
-    pair = (content(options.key), content(options.certificate))
-    return grpc.ssl_server_credentials([pair], root_certificates=roots, require_client_auth=roots is not None)
+    roots = None
+    if options.client_ca:
+        with open(options.client_ca, "rb") as file:
+            roots = file.read()
+    return grpc.dynamic_ssl_server_credentials(read(), read, require_client_authentication=roots is not None)
 
 
 def main():

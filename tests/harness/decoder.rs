@@ -3,6 +3,7 @@
 use crate::child::Child;
 use crate::peers::{self, Endpoint, Protocol};
 use crate::span::{Attributes, Span};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
@@ -56,13 +57,7 @@ pub enum Cue {
     TooLarge,
     /// Refused if a span is of this session, else taken.
     Guilty(&'static str),
-    /// Over HTTP: the connection is reset with the request half read.
-    Reset,
-    /// Over HTTP: what is answered is no HTTP.
-    Garbage,
-    /// Over HTTP: 503 with a body that comes byte by byte, without end.
-    Trickle,
-    /// Over HTTP: 503 with a body of 500 MB.
+    /// 503 with a body of 500 MB; over gRPC, a message of 100 MB.
     Huge,
     /// No answer for so many seconds.
     Silent(u32),
@@ -81,8 +76,8 @@ impl Decoder {
         Self::start_with(ports, "http", &[])
     }
 
-    /// Starts it with TLS: this folder holds `server.crt` and `server.key`, and with `clients.crt`, clients have to show
-    /// a certificate that this CA has issued.
+    /// Starts it with TLS: this folder holds `server.crt` and `server.key`, which may be replaced, and with `clients.crt`,
+    /// clients have to show a certificate that this CA has issued.
     pub fn start_with_tls(folder: &Path) -> Option<Self> {
         let path = |name: &str| folder.join(name).display().to_string();
         let mut arguments =
@@ -155,12 +150,17 @@ impl Decoder {
         self.child.borrow_mut().wait_for(what, |lines| find(&exports(lines).collect::<Vec<_>>()))
     }
 
-    /// Waits until it has misbehaved so many times, in ways that tell nothing of the request.
+    /// Waits until it has misbehaved so many times: those answers tell nothing of their requests.
     pub fn wait_for_misbehaviour(&self, times: usize) {
         self.child.borrow_mut().wait_for("misbehaviour", |lines| {
             let misbehaved = lines.iter().filter_map(parse).filter(|line| line.get("misbehaved").is_some());
             (misbehaved.count() >= times).then_some(())
         });
+    }
+
+    /// Lets it run, or stops it where it is: the kernel then takes what is sent to it, and nobody answers.
+    pub fn let_run(&self, may_run: bool) {
+        self.child.borrow().signal(if may_run { Signal::CONT } else { Signal::STOP });
     }
 
     /// The session of every span of every request that it took, in the order in which they came.
@@ -187,9 +187,6 @@ impl Cue {
             Self::Refused => json!({"answer": "refused", "times": times}),
             Self::Unauthorized => json!({"answer": "unauthorized", "times": times}),
             Self::Guilty(session) => json!({"answer": "guilty", "times": times, "session": session}),
-            Self::Reset => json!({"answer": "reset", "times": times}),
-            Self::Garbage => json!({"answer": "garbage", "times": times}),
-            Self::Trickle => json!({"answer": "trickle", "times": times}),
             Self::Huge => json!({"answer": "huge", "times": times}),
             Self::TooLarge => json!({"answer": "too_large", "times": times}),
             Self::Silent(seconds) => json!({"answer": "silent", "times": times, "seconds": seconds}),

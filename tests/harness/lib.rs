@@ -19,14 +19,18 @@
     reason = "a harness fails the test it is used by, on the spot"
 )]
 
+mod accounts;
 mod binary;
 mod certificates;
 mod child;
 mod command;
 mod decoder;
+mod hosts;
 mod http;
+mod line;
 mod load;
 mod logs;
+mod memory;
 mod outbox;
 mod peers;
 mod rotel;
@@ -46,7 +50,9 @@ pub mod yaml;
 pub use certificates::Authority;
 pub use command::{Callspan, Finished, Running, mapped};
 pub use decoder::{Cue, Decoder, Export};
+pub use hosts::Hosts;
 pub use http::{Connection, Reply, Request};
+pub use line::{Fault, Line};
 pub use load::Load;
 pub use logs::{Application, Logging, LogsAnswer, send_logs};
 pub use outbox::{Outbox, assert_kept};
