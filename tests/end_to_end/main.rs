@@ -8,6 +8,7 @@ mod admin;
 mod answers;
 mod arrival;
 mod backlog;
+mod chain;
 mod changed_configuration;
 mod commands;
 mod configuration;

@@ -39,6 +39,7 @@ from google.protobuf import any_pb2, duration_pb2, json_format
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 OUTPUT = threading.Lock()
+TELLS_CANONICAL = "--canonical" in sys.argv
 
 
 def say(message):
@@ -101,6 +102,7 @@ def spans(request):
                 yield {
                     "resource": resource,
                     "scope": scope_spans.scope.name,
+                    "canonical": canonical(resource_spans, scope_spans, span) if TELLS_CANONICAL else None,
                     "trace_id": span.trace_id.hex(),
                     "span_id": span.span_id.hex(),
                     "parent_span_id": span.parent_span_id.hex(),
@@ -119,6 +121,13 @@ def spans(request):
                         for l in span.links
                     ],
                 }
+
+
+def canonical(resource_spans, scope_spans, span):
+    """A span and all that is said of it, in the one order of fields that protocol buffers has, unknown ones at the end."""
+    parts = [resource_spans.resource, scope_spans.scope, span]
+    encoded = [part.SerializeToString(deterministic=True).hex() for part in parts]
+    return [resource_spans.schema_url, scope_spans.schema_url, *encoded]
 
 
 def from_protobuf(body):
@@ -334,6 +343,7 @@ def main():
     arguments.add_argument("--certificate", help="a file in PEM")
     arguments.add_argument("--key", help="a file in PEM")
     arguments.add_argument("--client-ca", help="a file in PEM")
+    arguments.add_argument("--canonical", action="store_true", help="tells the canonical bytes of each span too")
     options = arguments.parse_args()
 
     channel_options = [("grpc.so_reuseport", 0), ("grpc.per_message_decompression", 0)]

@@ -36,6 +36,9 @@ pub struct Export {
     pub answer: String,
     /// What it held.
     pub spans: Vec<Span>,
+    /// The same in the canonical bytes of protocol buffers, as text, where that was asked for: each span with the resource
+    /// and the scope that it belongs to.
+    pub canonical: Vec<String>,
 }
 
 /// How export requests are answered.
@@ -74,6 +77,11 @@ impl Decoder {
     /// Starts it on the ports of one that was there before: a backend that comes back.
     pub fn start_on(ports: [u16; 2]) -> Option<Self> {
         Self::start_with(ports, "http", &[])
+    }
+
+    /// Starts it so that it tells the canonical bytes of spans too, which are many.
+    pub fn start_canonical() -> Option<Self> {
+        Self::start_with([0, 0], "http", &["--canonical".to_owned()])
     }
 
     /// Starts it with TLS: this folder holds `server.crt` and `server.key`, which may be replaced, and with `clients.crt`,
@@ -197,7 +205,9 @@ impl Cue {
 
 fn exports(lines: &[String]) -> impl Iterator<Item = Export> {
     lines.iter().filter_map(parse).filter_map(|line| {
-        let spans = line["spans"].as_array()?.iter().map(Span::of_decoder).collect();
+        let spans = line["spans"].as_array()?;
+        let canonical = spans.iter().map(|span| span["canonical"].to_string()).collect();
+        let spans = spans.iter().map(Span::of_decoder).collect();
         let headers = line["headers"].as_object()?.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let text = |field: &str| Some(line[field].as_str()?.to_owned());
         let protocol = Protocol::named(line["protocol"].as_str()?)?;
@@ -208,6 +218,7 @@ fn exports(lines: &[String]) -> impl Iterator<Item = Export> {
             headers,
             answer: text("answer")?,
             spans,
+            canonical,
         })
     })
 }
