@@ -2,11 +2,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm-target programs run test crash lint bench bench-stores throughput durability soak fuzz
+.PHONY: help setup wasm-target programs run test crash lint bench bench-stores throughput durability soak stall fuzz
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 FUZZ_SECONDS ?= 60
 SOAK_RECORDS ?= 1000000
+STALL_SECONDS ?= 600
 CRASHES ?= 200
 POWER_CUTS ?= 50
 CARGO_FUZZ := 0.13.1
@@ -62,6 +63,11 @@ durability: wasm-target ## Measure the wait for the disk and a backlog of a mill
 soak: wasm-target ## Send SOAK_RECORDS (a million) through `callspan transform` and watch its memory
 	cargo build --release --bin callspan
 	python3 tests/soak.py target/release/callspan --records $(SOAK_RECORDS)
+
+stall: wasm-target ## Stop a backend for STALL_SECONDS (600) under a steady load, and watch the memory of the service
+	cargo build --release --workspace --bin callspan
+	cargo build --release --workspace --example yardstick
+	python3 tests/stall.py target/release/callspan target/release/examples/yardstick --seconds $(STALL_SECONDS)
 
 fuzz: ## Fuzz the mapping for FUZZ_SECONDS (60); needs a C++ compiler
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz@$(CARGO_FUZZ)

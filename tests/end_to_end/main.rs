@@ -39,5 +39,6 @@ mod room;
 mod several;
 mod shutdown;
 mod sinks;
+mod stall;
 mod syncs;
 mod tls;
