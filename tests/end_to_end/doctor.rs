@@ -146,6 +146,8 @@ fn a_service_that_runs_is_told_from_another_program() {
     assert_eq!(service.push(records::call("after")).status, 200);
     service.kill();
     assert_eq!(status(&look(&address), "sources.tccc.address"), "ok");
+    let _other_program = TcpListener::bind(&address).expect("it is free");
+    assert_eq!(status(&look(&address), "sources.tccc.address"), "error");
     assert_eq!(status(&look("192.0.2.1:8080"), "sources.tccc.address"), "error");
 }
 

@@ -148,7 +148,7 @@ fn both_sides_of_an_example_name_the_same_ports() {
             "collector/collector.yaml:receivers.otlp.protocols.grpc.endpoint",
         ),
         (
-            "collector/collector.yaml:exporters.otlp/callspan.endpoint",
+            "collector/collector.yaml:exporters.otlp_grpc/callspan.endpoint",
             "collector/callspan.yaml:sources.collector.grpc.address",
         ),
         ("vector/callspan.yaml:sinks.traces.endpoint", "vector/vector.yaml:sources.callspan.grpc.address"),

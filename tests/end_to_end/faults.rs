@@ -1,7 +1,7 @@
 //! What lies between callspan and a backend breaks in every way that networks, proxies and processes know. Each of these
 //! ends with nothing lost and every number right.
 
-use callspan_tests::{Cue, Decoder, Endpoint, Fault, Hosts, Line, Protocol, Service, records};
+use callspan_tests::{Cue, Decoder, Endpoint, Fault, Hosts, Line, Protocol, Service, records, wait_until};
 use std::collections::BTreeSet;
 
 /// What works differently below the messages.
@@ -21,7 +21,7 @@ fn while_connections_are_refused_records_wait() {
         service.wait_until_delivered(1 + sessions.len());
         assert_eq!(taken(&backend), with_first(sessions), "{protocol:?}");
         assert_eq!(backend.taken_sessions().len(), 6, "{protocol:?}: once each");
-        assert_eq!(service.ask("/readyz").status, 200, "{protocol:?}");
+        wait_until("readiness", || service.ask("/readyz").status == 200);
     }
 }
 
@@ -36,7 +36,7 @@ fn a_line_that_fails_loses_no_record() {
             line.fail(fault);
             sessions.extend(push(&service, &format!("{fault:?}")));
             line.wait_for_failures(2);
-            assert_eq!(service.ask("/readyz").status, 503, "{protocol:?} {fault:?}");
+            wait_until("word of it", || service.ask("/readyz").status == 503);
             service.assert_nothing_is_lost(sessions.len());
             line.fail(None);
             service.wait_until_delivered(sessions.len());
@@ -113,7 +113,7 @@ fn a_name_that_leads_nowhere_is_told_and_tried_again() {
         hosts.name(NAME);
         service.wait_until_delivered(sessions.len());
         assert_eq!(taken(&backend), sessions, "{protocol:?}");
-        assert_eq!(service.ask("/readyz").status, 200, "{protocol:?}");
+        wait_until("readiness", || service.ask("/readyz").status == 200);
     }
 }
 
