@@ -16,7 +16,7 @@ fn while_connections_are_refused_records_wait() {
         let sessions = push(&service, "refused");
         service.wait_for_log("Connection refused");
         assert!(service.ask("/readyz").body.contains("Connection refused"), "{protocol:?}");
-        service.assert_nothing_is_lost(1 + sessions.len());
+        assert_waiting(&service, 1 + sessions.len());
         line.mend();
         service.wait_until_delivered(1 + sessions.len());
         assert_eq!(taken(&backend), with_first(sessions), "{protocol:?}");
@@ -37,7 +37,7 @@ fn a_line_that_fails_loses_no_record() {
             sessions.extend(push(&service, &format!("{fault:?}")));
             line.wait_for_failures(2);
             wait_until("word of it", || service.ask("/readyz").status == 503);
-            service.assert_nothing_is_lost(sessions.len());
+            assert_waiting(&service, sessions.len());
             line.fail(None);
             service.wait_until_delivered(sessions.len());
             // An answer that was not heard does not mean that nothing was taken.
@@ -70,7 +70,7 @@ fn a_backend_that_is_stopped_in_its_tracks_is_waited_for() {
         let sessions = push(&service, "stopped");
         service.wait_for_log("the backend did not answer within 1s");
         assert!(service.ask("/readyz").body.contains("did not answer within 1s"), "{protocol:?}");
-        service.assert_nothing_is_lost(1 + sessions.len());
+        assert_waiting(&service, 1 + sessions.len());
         backend.let_run(true);
         service.wait_until_delivered(1 + sessions.len());
         assert_eq!(taken(&backend), with_first(sessions), "{protocol:?}");
@@ -86,7 +86,7 @@ fn a_huge_answer_costs_no_memory_and_no_record() {
         backend.answer(Cue::Huge);
         assert_eq!(service.push(records::call("huge")).status, 200);
         backend.wait_for_misbehaviour(2);
-        service.assert_nothing_is_lost(2);
+        assert_waiting(&service, 2);
         backend.answer(Cue::Accept);
         service.wait_until_delivered(2);
         assert_eq!(taken(&backend), with_first(BTreeSet::from(["huge".to_owned()])), "{protocol:?}");
@@ -109,7 +109,7 @@ fn a_name_that_leads_nowhere_is_told_and_tried_again() {
         let reason = "failed to lookup address information";
         service.wait_for_log(reason);
         assert!(service.ask("/readyz").body.contains(reason), "{protocol:?}: {}", service.ask("/readyz").body);
-        service.assert_nothing_is_lost(sessions.len());
+        assert_waiting(&service, sessions.len());
         hosts.name(NAME);
         service.wait_until_delivered(sessions.len());
         assert_eq!(taken(&backend), sessions, "{protocol:?}");
@@ -138,6 +138,13 @@ fn push(service: &Service, name: &str) -> BTreeSet<String> {
     let body: Vec<String> = sessions.iter().map(|session| records::call(session)).collect();
     assert_eq!(service.push(body.join("\n")).status, 200);
     sessions
+}
+
+/// So many were received, nothing of that is lost, and what the backend did counts for no refusal, which would hold the sink.
+#[track_caller]
+fn assert_waiting(service: &Service, received: usize) {
+    service.assert_nothing_is_lost(received);
+    assert_eq!(service.metric("callspan_sink_held", &[]), 0.0);
 }
 
 /// The sessions that the backend has, however often.
