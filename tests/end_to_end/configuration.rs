@@ -341,7 +341,10 @@ fn an_error_about_a_secret_does_not_show_it() {
     type: http_server
     address: ${{CALLSPAN_TEST_SECRET}}
     limits: {{ body_records_max: '${{CALLSPAN_TEST_SECRET}}' }}
-    auth: {{ strategy: '${{CALLSPAN_TEST_SECRET}}', username: 'a:b', password: [ '${{CALLSPAN_TEST_SECRET}}' ] }}
+    auth:
+      - {{ strategy: '${{CALLSPAN_TEST_SECRET}}', username: 'a:b' }}
+      - {{ strategy: basic, username: 'a:b', password: [ '${{CALLSPAN_TEST_SECRET}}' ] }}
+      - {{ strategy: hmac, secret: '${{CALLSPAN_TEST_SECRET}}' }}
 transforms:
   calls: {{ type: plugin, privacy: {{ phone: '${{CALLSPAN_TEST_SECRET}}', hmac_key_file: '/no/${{CALLSPAN_TEST_SECRET}}' }} }}
 sinks:
