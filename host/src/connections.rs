@@ -1,19 +1,25 @@
 //! HTTP connections, whatever is asked over them: how many there may be, how long they may be idle, how they end.
 
+mod activity;
+mod addresses;
+mod connection;
+mod head;
+mod limits;
+
+use addresses::Addresses;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, Request, Response};
+use connection::Serving;
 use hyper::body::Incoming;
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
+use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -22,24 +28,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
+pub use addresses::origin;
+pub use head::Excess;
+pub use limits::ConnectionLimits;
+
 /// How many connections the system may have open that are not yet accepted; it has an upper limit of its own. Of a burst
 /// that is larger some wait seconds until their packets are sent anew.
 const BACKLOG: u32 = 4096;
-
-/// What connections are held to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionLimits {
-    /// How many there may be at once; the next wait to be accepted.
-    pub connections_max: usize,
-    /// How long one may be open without a request to answer. A request counts from when its headers have arrived.
-    pub idle_timeout: Duration,
-}
-
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        Self { connections_max: 1024, idle_timeout: Duration::from_secs(60) }
-    }
-}
 
 /// Where connections come from.
 pub trait Listen: Send {
@@ -83,6 +78,25 @@ pub trait Respond: Clone + Send + 'static {
         request: Request<Incoming>,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = Response<Body>> + Send + 'static;
+
+    /// Answers one that is not taken for its head, or for want of a place.
+    fn refuse(
+        self,
+        _request: Request<Incoming>,
+        _peer: Option<IpAddr>,
+        excess: Excess,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+        async move { plain_refusal(excess) }
+    }
+}
+
+fn plain_refusal(excess: Excess) -> Response<Body> {
+    let mut response = Response::new(Body::from(excess.to_string()));
+    *response.status_mut() = excess.status();
+    if matches!(excess, Excess::ManyRequests) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
 }
 
 impl Respond for Router {
@@ -91,10 +105,10 @@ impl Respond for Router {
     }
 }
 
-/// What a connection that is being closed gets to bring its last answer on the way.
-const FAREWELL: Duration = Duration::from_secs(1);
 /// Errors of accepting come in floods when there are no file descriptors left.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(500);
+/// How often it is told that connections from an address are closed since there are too many.
+const CROWD_TELL_INTERVAL: Duration = Duration::from_secs(60);
 /// Longer than any process runs.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -107,7 +121,11 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let room = Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS)));
+    let addresses = Addresses::new(limits.connections_per_address_max);
     let closing = watch::Sender::new(false);
+    let requests = Arc::new(Semaphore::new(limits.requests_max.min(Semaphore::MAX_PERMITS)));
+    let serving = Serving { responder, limits, requests, closing: closing.subscribe() };
+    let mut told_of_crowd: Option<Instant> = None;
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -116,11 +134,21 @@ pub async fn serve(
             Some(ended) = connections.join_next() => report(ended),
             accepted = accept(&listener, &room) => match accepted {
                 Ok((stream, peer, permit)) => {
-                    let responder = responder.clone();
-                    let connection = serve_connection(stream, peer, responder, limits.idle_timeout, closing.subscribe());
+                    let Some(guest) = addresses.admit(peer) else {
+                        if told_of_crowd.is_none_or(|told| told.elapsed() >= CROWD_TELL_INTERVAL) {
+                            told_of_crowd = Some(Instant::now());
+                            warn!(
+                                address = peer.map(tracing::field::display),
+                                code = "too_many_connections",
+                                "an address has as many connections as one may have; more are closed"
+                            );
+                        }
+                        continue;
+                    };
+                    let connection = serving.clone().serve(stream, peer);
                     connections.spawn(async move {
                         connection.await;
-                        drop(permit);
+                        drop((guest, permit));
                     });
                 }
                 Err(error) => {
@@ -152,108 +180,8 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn serve_connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: Option<IpAddr>,
-    responder: impl Respond,
-    idle_timeout: Duration,
-    mut closing: watch::Receiver<bool>,
-) {
-    let activity = Arc::new(Activity::new());
-    let requests = Arc::clone(&activity);
-    let service = service_fn(move |request| {
-        let in_flight = InFlight::begin(&requests);
-        let response = responder.clone().respond(request, peer);
-        async move {
-            let response = response.await;
-            drop(in_flight);
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let builder = Builder::new(TokioExecutor::new());
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // This one clock watches over a connection that says nothing, one that sends its headers byte by byte, and one that
-    // is kept open between requests, for HTTP/1.1 and HTTP/2 alike. Requests do not touch it: it looks at what has
-    // happened when it rings, and is set again.
-    let mut clock = pin!(tokio::time::sleep(idle_timeout));
-    let mut patience = idle_timeout;
-    let mut is_closing = false;
-    loop {
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    debug!(error, "connection broke");
-                }
-                return;
-            }
-            () = clock.as_mut() => {
-                let now = Instant::now();
-                let patient_until = later(activity.idle_since().unwrap_or(now), patience);
-                if patient_until > now {
-                    clock.as_mut().reset(patient_until);
-                    continue;
-                }
-                if is_closing {
-                    return;
-                }
-            }
-            _ = closing.wait_for(|is_closing| *is_closing), if !is_closing => {}
-        }
-        // HTTP/2 says good bye, and a request that is just coming in is still answered.
-        connection.as_mut().graceful_shutdown();
-        is_closing = true;
-        patience = FAREWELL;
-        activity.touch();
-        clock.as_mut().reset(later(Instant::now(), FAREWELL));
-    }
-}
-
 fn later(instant: Instant, duration: Duration) -> Instant {
     instant.checked_add(duration).unwrap_or(instant + FOR_EVER)
-}
-
-/// What has happened on a connection.
-struct Activity {
-    opened: Instant,
-    requests_in_flight: AtomicUsize,
-    /// When the last request was answered, in nanoseconds since the connection was opened.
-    touched_after_nanos: AtomicU64,
-}
-
-impl Activity {
-    fn new() -> Self {
-        Self { opened: Instant::now(), requests_in_flight: AtomicUsize::new(0), touched_after_nanos: AtomicU64::new(0) }
-    }
-
-    fn touch(&self) {
-        let after = u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.touched_after_nanos.store(after, Ordering::Release);
-    }
-
-    /// None while there is a request to answer.
-    fn idle_since(&self) -> Option<Instant> {
-        let is_idle = self.requests_in_flight.load(Ordering::Acquire) == 0;
-        let after = Duration::from_nanos(self.touched_after_nanos.load(Ordering::Acquire));
-        is_idle.then(|| later(self.opened, after))
-    }
-}
-
-/// A request that is being answered.
-struct InFlight(Arc<Activity>);
-
-impl InFlight {
-    fn begin(activity: &Arc<Activity>) -> Self {
-        activity.requests_in_flight.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.touch();
-        self.0.requests_in_flight.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 #[cfg(test)]

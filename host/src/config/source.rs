@@ -2,6 +2,7 @@
 
 mod file;
 mod http_server;
+mod keepalive;
 mod limits;
 mod opentelemetry;
 mod stdin;

@@ -2,6 +2,7 @@
 
 mod auth;
 mod example;
+mod limits;
 mod mistakes;
 mod queue;
 mod requests;

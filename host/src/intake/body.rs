@@ -16,7 +16,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 /// The encodings that are known, as a header lists them.
-pub(super) const ENCODINGS: &str = "gzip, deflate, identity";
+pub(super) const ENCODINGS: &str = "gzip, deflate, zstd, identity";
 
 /// How much of a body is drained.
 const DRAINED_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -29,12 +29,13 @@ enum Encoding {
     Identity,
     Gzip,
     Deflate,
+    Zstd,
 }
 
 /// Why a body was not taken. The text of each is what its sender reads.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyError {
-    #[error("the content encoding is not known; there are gzip, deflate and identity")]
+    #[error("the content encoding is not known; there are gzip, deflate, zstd and identity")]
     UnknownEncoding,
     #[error("the body is larger than {limit} bytes")]
     TooLarge { limit: usize },
@@ -83,17 +84,7 @@ pub(super) struct Received {
     encoding: Encoding,
 }
 
-/// Reads a body of at most `bytes_max`, before and after it is inflated. One that is refused for what it is, is drained.
-pub(super) async fn read(
-    headers: &HeaderMap,
-    body: impl HttpBody<Data = Bytes> + Unpin,
-    bytes_max: usize,
-    timeout: Duration,
-) -> Result<Arrived, BodyError> {
-    receive(headers, body, bytes_max, timeout).await?.inflate(bytes_max)
-}
-
-/// The same of a body that is to be looked at before it is inflated.
+/// Reads a body of at most `bytes_max`, which is not inflated yet. One that is refused for what it is, is drained.
 pub(super) async fn receive(
     headers: &HeaderMap,
     mut body: impl HttpBody<Data = Bytes> + Unpin,
@@ -119,6 +110,7 @@ impl Received {
             // What HTTP calls deflate has zlib's header, but some senders leave it out.
             Encoding::Deflate if has_zlib_header(&bytes) => inflated(ZlibDecoder::new(bytes.as_ref()), bytes_max)?,
             Encoding::Deflate => inflated(DeflateDecoder::new(bytes.as_ref()), bytes_max)?,
+            Encoding::Zstd => inflated(zstd_decoder(bytes.as_ref())?, bytes_max)?,
         };
         Ok(Arrived { body, received_bytes })
     }
@@ -165,6 +157,7 @@ impl Encoding {
             None if encoding.is_empty() || is("identity") => Ok(Self::Identity),
             None if is("gzip") || is("x-gzip") => Ok(Self::Gzip),
             None if is("deflate") => Ok(Self::Deflate),
+            None if is("zstd") => Ok(Self::Zstd),
             _ => Err(BodyError::UnknownEncoding),
         }
     }
@@ -216,6 +209,16 @@ async fn next_data(body: &mut (impl HttpBody<Data = Bytes> + Unpin)) -> Result<O
         }
     }
     Ok(None)
+}
+
+/// What may look back no further than 8 MiB, which is as much memory as it takes (RFC 8878, section 3.1.1.1.2).
+fn zstd_decoder(bytes: &[u8]) -> Result<impl Read, BodyError> {
+    const WINDOW_LOG_MAX: u32 = 23;
+    let decoder = zstd::stream::read::Decoder::with_buffer(bytes).and_then(|mut decoder| {
+        decoder.window_log_max(WINDOW_LOG_MAX)?;
+        Ok(decoder)
+    });
+    decoder.map_err(|_| BodyError::BrokenEncoding)
 }
 
 fn inflated(decoder: impl Read, bytes_max: usize) -> Result<Bytes, BodyError> {

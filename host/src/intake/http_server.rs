@@ -22,11 +22,14 @@
 //! | 405 | `method_not_allowed` | another method |
 //! | 408 | `body_too_slow` | the body takes too long to arrive |
 //! | 413 | `body_too_large`, `too_many_records` | more than the limits allow |
+//! | 414 | `uri_too_long` | the address of the request is longer than the limit |
 //! | 415 | `unknown_encoding` | a content encoding that is not known |
 //! | 422 | `records_refused` | the mapping refuses records, or the backend does so for good |
 //! | 429 | `queue_full` | the queue has no room; the whole body is to be sent again |
 //! | 429 | `locked_out` | too many requests with wrong credentials came from the sender's address |
 //! | 503 | `credentials_not_checked` | the keys of the issuer of a token are not known yet |
+//! | 431 | `headers_too_large`, `too_many_headers` | more than the limits allow |
+//! | 503 | `too_many_requests` | as many requests as may be are being answered; the whole body is to be sent again |
 //! | 503 | `not_stored` | nothing can be stored for now, or it takes too long; the whole body is to be sent again |
 
 pub mod auth;
@@ -62,8 +65,10 @@ pub struct Settings {
     pub method: Method,
     /// Whom senders have to be.
     pub auth: AuthSettings,
-    /// The largest body, before and after it is inflated.
+    /// The largest body, as it comes.
     pub body_bytes_max: usize,
+    /// The largest body after it is inflated.
+    pub expanded_bytes_max: usize,
     /// How many records one body may hold.
     pub body_records_max: usize,
     /// How long a sender may take to send a body.
@@ -80,6 +85,7 @@ impl Default for Settings {
             method: Method::POST,
             auth: AuthSettings::default(),
             body_bytes_max: 1024 * 1024,
+            expanded_bytes_max: 1024 * 1024,
             body_records_max: 10_000,
             body_timeout: Duration::from_secs(10),
             // Senders are not known to wait for longer than five.

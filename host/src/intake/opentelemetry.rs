@@ -53,8 +53,10 @@ use tonic::codec::CompressionEncoding;
 /// What is taken in, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The largest request, before and after it is inflated.
+    /// The largest request, as it comes.
     pub body_bytes_max: usize,
+    /// The largest request after it is inflated. gRPC holds one to it as it comes, too.
+    pub expanded_bytes_max: usize,
     /// How many log records one request may hold.
     pub body_records_max: usize,
     /// How long a sender may take to send a body.
@@ -68,6 +70,7 @@ impl Default for Settings {
         Self {
             // What OTLP receivers take over gRPC unless they are told otherwise.
             body_bytes_max: 4 * 1024 * 1024,
+            expanded_bytes_max: 4 * 1024 * 1024,
             body_records_max: 10_000,
             body_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(4),
@@ -81,11 +84,11 @@ const GRPC_PATH: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Expo
 /// What puts the log records it is sent into the queue, over gRPC and HTTP alike: each listener may serve both. The
 /// name is that of the source, for its logs.
 pub fn router<Q: Append>(name: &str, queue: Arc<Q>, settings: Settings, counters: Arc<SourceCounters>) -> Router {
-    let body_bytes_max = settings.body_bytes_max;
+    let expanded_bytes_max = settings.expanded_bytes_max;
     let intake = Arc::new(Intake { name: name.to_owned(), queue, settings, counters });
     let grpc = LogsServiceServer::from_arc(Arc::clone(&intake))
         .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(body_bytes_max);
+        .max_decoding_message_size(expanded_bytes_max);
     Router::new()
         .route_service(GRPC_PATH, grpc)
         .route_layer(from_fn_with_state(Arc::clone(&intake), grpc::watch::<Q>))

@@ -3,6 +3,7 @@
 mod auth;
 mod lockout;
 
+use super::keepalive::Keepalive;
 use super::limits::Limits;
 use crate::config::ADDRESS_DEFAULT;
 use crate::config::decode::{Options, Table};
@@ -56,6 +57,8 @@ pub(in crate::config) struct HttpServer {
     lockout: Lockout,
     /// How much is taken from a sender, and for how long.
     limits: Limits<1_048_576>,
+    /// For how long connections are kept.
+    keepalive: Keepalive,
 }
 
 impl Word for Method {
@@ -87,6 +90,7 @@ impl Default for HttpServer {
             trusted_proxies: Vec::new(),
             lockout: Lockout::default(),
             limits: Limits::default(),
+            keepalive: Keepalive::default(),
         }
     }
 }
@@ -108,13 +112,14 @@ impl Options for HttpServer {
             trusted_proxies: table.take("trusted_proxies", default.trusted_proxies),
             lockout: table.take("lockout", default.lockout),
             limits: table.take("limits", default.limits),
+            keepalive: table.take("keepalive", default.keepalive),
         }
     }
 }
 
 impl HttpServer {
     pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> SourcePlan {
-        let connections = self.limits.connections();
+        let connections = self.limits.connections(&self.keepalive);
         let report = &mut *planning.report;
         if self.permit_origin.as_ref().is_some_and(Vec::is_empty) {
             report.add(at.key("permit_origin"), "expected at least one network like 192.0.2.0/24");
@@ -140,6 +145,7 @@ impl HttpServer {
                 method: self.method.0,
                 auth,
                 body_bytes_max: self.limits.body_bytes_max.size(),
+                expanded_bytes_max: self.limits.expanded_bytes_max(),
                 body_records_max: self.limits.body_records_max.size(),
                 body_timeout: self.limits.body_timeout_secs.seconds(),
                 answer_timeout: self.limits.answer_timeout_secs.seconds(),

@@ -1,5 +1,6 @@
 //! What a source that listens is held to.
 
+use super::keepalive::Keepalive;
 use crate::config::decode::{Options, Table};
 use crate::config::value::Whole;
 use crate::connections::ConnectionLimits;
@@ -9,16 +10,42 @@ use schemars::JsonSchema;
 #[derive(JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub(super) struct Limits<const BODY_BYTES_MAX: u64> {
-    /// The largest body, in bytes, before and after it is inflated.
+    /// The largest body, in bytes, as it comes.
     pub(super) body_bytes_max: Whole<1, 1_073_741_824>,
+    /// The largest body after it is inflated, in bytes; by default as many as it may have as it comes.
+    pub(super) expanded_bytes_max: Option<Whole<1, 1_073_741_824>>,
     /// How many records one body may hold.
     pub(super) body_records_max: Whole<1, 1_000_000>,
     /// How long a sender may take to send a body, in seconds.
     pub(super) body_timeout_secs: Whole<1, 3600>,
     /// How long a sender is kept waiting for its answer, in seconds; after that it is asked to come again.
     pub(super) answer_timeout_secs: Whole<1, 3600>,
-    /// How many connections there may be at once.
+    /// How many connections there may be at once; the next wait.
     pub(super) connections_max: Whole<1, 1_000_000>,
+    /// How many connections there may be from one address; the next are closed. One of IPv6 stands for its network of 64
+    /// bits. Behind a proxy all connections have the proxy's.
+    pub(super) connections_per_address_max: Whole<1, 1_000_000>,
+    /// How many requests may be answered at once; the next are asked to come again.
+    pub(super) requests_max: Whole<1, 1_000_000>,
+    /// How many requests there may be at once on a connection of HTTP/2.
+    pub(super) streams_max: Whole<1, 10_000>,
+    /// How many requests a connection of HTTP/2 may have taken back before anybody looked at them; with the next it is
+    /// closed.
+    pub(super) pending_resets_max: Whole<1, 10_000>,
+    /// How many requests a connection of HTTP/2 may have had that were broken off for being wrong; with the next it is
+    /// closed.
+    pub(super) error_resets_max: Whole<1, 10_000>,
+    /// The longest path of a request, its query included, in bytes.
+    pub(super) uri_bytes_max: Whole<1, 65_534>,
+    /// How long the headers of a request may be together, in bytes: names, values, and 32 for each.
+    pub(super) header_bytes_max: Whole<256, 1_048_576>,
+    /// How many headers a request may have.
+    pub(super) headers_max: Whole<1, 1000>,
+    /// How long TLS may take to be agreed on, in seconds.
+    pub(super) handshake_timeout_secs: Whole<1, 3600>,
+    /// How long the head of a request may take, in seconds, and a new connection to ask something; a connection that
+    /// takes longer is closed, after at most twice the time.
+    pub(super) header_timeout_secs: Whole<1, 3600>,
     /// How long a connection may be open without a request, in seconds.
     pub(super) idle_timeout_secs: Whole<1, 86_400>,
 }
@@ -27,10 +54,21 @@ impl<const BODY_BYTES_MAX: u64> Default for Limits<BODY_BYTES_MAX> {
     fn default() -> Self {
         Limits {
             body_bytes_max: Whole(BODY_BYTES_MAX),
+            expanded_bytes_max: None,
             body_records_max: Whole(10_000),
             body_timeout_secs: Whole(10),
             answer_timeout_secs: Whole(4),
             connections_max: Whole(1024),
+            connections_per_address_max: Whole(512),
+            requests_max: Whole(1024),
+            streams_max: Whole(100),
+            pending_resets_max: Whole(20),
+            error_resets_max: Whole(128),
+            uri_bytes_max: Whole(4096),
+            header_bytes_max: Whole(16_384),
+            headers_max: Whole(100),
+            handshake_timeout_secs: Whole(10),
+            header_timeout_secs: Whole(10),
             idle_timeout_secs: Whole(60),
         }
     }
@@ -41,20 +79,47 @@ impl<const BODY_BYTES_MAX: u64> Options for Limits<BODY_BYTES_MAX> {
         let default = Self::default();
         Limits {
             body_bytes_max: table.take("body_bytes_max", default.body_bytes_max),
+            expanded_bytes_max: table.take("expanded_bytes_max", default.expanded_bytes_max),
             body_records_max: table.take("body_records_max", default.body_records_max),
             body_timeout_secs: table.take("body_timeout_secs", default.body_timeout_secs),
             answer_timeout_secs: table.take("answer_timeout_secs", default.answer_timeout_secs),
             connections_max: table.take("connections_max", default.connections_max),
+            connections_per_address_max: table.take("connections_per_address_max", default.connections_per_address_max),
+            requests_max: table.take("requests_max", default.requests_max),
+            streams_max: table.take("streams_max", default.streams_max),
+            pending_resets_max: table.take("pending_resets_max", default.pending_resets_max),
+            error_resets_max: table.take("error_resets_max", default.error_resets_max),
+            uri_bytes_max: table.take("uri_bytes_max", default.uri_bytes_max),
+            header_bytes_max: table.take("header_bytes_max", default.header_bytes_max),
+            headers_max: table.take("headers_max", default.headers_max),
+            handshake_timeout_secs: table.take("handshake_timeout_secs", default.handshake_timeout_secs),
+            header_timeout_secs: table.take("header_timeout_secs", default.header_timeout_secs),
             idle_timeout_secs: table.take("idle_timeout_secs", default.idle_timeout_secs),
         }
     }
 }
 
 impl<const BODY_BYTES_MAX: u64> Limits<BODY_BYTES_MAX> {
-    pub(super) fn connections(&self) -> ConnectionLimits {
+    pub(super) fn expanded_bytes_max(&self) -> usize {
+        self.expanded_bytes_max.unwrap_or(self.body_bytes_max).size()
+    }
+
+    pub(super) fn connections(&self, keepalive: &Keepalive) -> ConnectionLimits {
         ConnectionLimits {
             connections_max: self.connections_max.size(),
+            connections_per_address_max: self.connections_per_address_max.size(),
+            requests_max: self.requests_max.size(),
+            streams_max: u32::try_from(self.streams_max.0).unwrap_or(u32::MAX),
+            pending_resets_max: self.pending_resets_max.size(),
+            error_resets_max: self.error_resets_max.size(),
+            uri_bytes_max: self.uri_bytes_max.size(),
+            header_bytes_max: self.header_bytes_max.size(),
+            headers_max: self.headers_max.size(),
+            handshake_timeout: self.handshake_timeout_secs.seconds(),
+            header_timeout: self.header_timeout_secs.seconds(),
             idle_timeout: self.idle_timeout_secs.seconds(),
+            age_max: keepalive.age_max(),
+            age_jitter_factor: keepalive.age_jitter_factor(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The source `opentelemetry`: log records over OTLP.
 
+use super::keepalive::Keepalive;
 use super::limits::Limits;
 use crate::config::decode::{Options, Table};
 use crate::config::path::At;
@@ -20,6 +21,8 @@ pub(in crate::config) struct Opentelemetry {
     http: Option<Receiver>,
     /// How much is taken from a sender, and for how long.
     limits: Limits<4_194_304>,
+    /// For how long connections are kept.
+    keepalive: Keepalive,
 }
 
 /// One of the protocols of OTLP.
@@ -36,6 +39,7 @@ impl Options for Opentelemetry {
             grpc: table.take("grpc", None),
             http: table.take("http", None),
             limits: table.take("limits", Limits::default()),
+            keepalive: table.take("keepalive", Keepalive::default()),
         }
     }
 }
@@ -56,9 +60,10 @@ impl Opentelemetry {
         SourcePlan::Opentelemetry {
             grpc: self.grpc.map(|receiver| receiver.address.0),
             http: self.http.map(|receiver| receiver.address.0),
-            connections: self.limits.connections(),
+            connections: self.limits.connections(&self.keepalive),
             settings: Settings {
                 body_bytes_max: self.limits.body_bytes_max.size(),
+                expanded_bytes_max: self.limits.expanded_bytes_max(),
                 body_records_max: self.limits.body_records_max.size(),
                 body_timeout: self.limits.body_timeout_secs.seconds(),
                 answer_timeout: self.limits.answer_timeout_secs.seconds(),

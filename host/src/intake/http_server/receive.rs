@@ -5,7 +5,7 @@ use super::log_lines::LogLines;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::{Append, Counters, Settings};
-use crate::connections::Respond;
+use crate::connections::{Excess, Respond};
 use crate::intake::body::{self, Arrived};
 use crate::intake::split::{Found, Records, whole};
 use crate::intake::store::store;
@@ -52,22 +52,41 @@ impl<Q: Append> Respond for Receiver<Q> {
     async fn respond(self, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Body> {
         let begun = Instant::now();
         let Self(intake) = self;
-        let address = auth::address(peer, request.headers(), &intake.settings.auth.trusted_proxies);
+        let address = intake.address(&request, peer);
         let reply = intake.reply(request, address).await;
-        let counters = &intake.counters;
-        let status = reply.status();
-        if let Some(code) = reply.code() {
-            counters.source.requests(status.as_str()).add(1);
-            intake.note(code, status.as_u16(), address);
-        } else {
-            counters.answered_ok.add(1);
-        }
-        counters.source.answered_after(begun.elapsed());
+        intake.account(&reply, begun, address);
+        reply.into_response()
+    }
+
+    async fn refuse(self, request: Request<Incoming>, peer: Option<IpAddr>, excess: Excess) -> Response<Body> {
+        let begun = Instant::now();
+        let Self(intake) = self;
+        let address = intake.address(&request, peer);
+        let (head, body) = request.into_parts();
+        body::drain(&head.headers, body).await;
+        let reply = Reply::refused(&excess.into());
+        intake.account(&reply, begun, address);
         reply.into_response()
     }
 }
 
 impl<Q: Append> Intake<Q> {
+    /// Where a request comes from.
+    fn address(&self, request: &Request<Incoming>, peer: Option<IpAddr>) -> IpAddr {
+        auth::address(peer, request.headers(), &self.settings.auth.trusted_proxies)
+    }
+
+    fn account(&self, reply: &Reply, begun: Instant, address: IpAddr) {
+        let (counters, status) = (&self.counters, reply.status());
+        if let Some(code) = reply.code() {
+            counters.source.requests(status.as_str()).add(1);
+            self.note(code, status.as_u16(), address);
+        } else {
+            counters.answered_ok.add(1);
+        }
+        counters.source.answered_after(begun.elapsed());
+    }
+
     async fn reply(&self, request: Request<Incoming>, address: IpAddr) -> Reply {
         if let Some(gate) = self.gate.as_ref().filter(|gate| gate.gives_tokens_at(request.uri().path())) {
             return self
@@ -110,7 +129,7 @@ impl<Q: Append> Intake<Q> {
             }
             _ => body,
         };
-        let body = body.and_then(|received| received.inflate(settings.body_bytes_max));
+        let body = body.and_then(|received| received.inflate(settings.expanded_bytes_max));
         if matches!(action, Action::Other) {
             // It was read so that the connection can go on; what is in it does not matter.
             counters.other_actions.add(1);
@@ -167,13 +186,14 @@ impl<Q: Append> Intake<Q> {
 
     /// All records of a body, before the first of them is stored: a body is taken as a whole or not at all.
     fn split(&self, body: &Bytes) -> Result<Vec<Found>, Refusal> {
-        let Settings { body_bytes_max, body_records_max: limit, .. } = self.settings;
+        let Settings { body_bytes_max, expanded_bytes_max, body_records_max: limit, .. } = self.settings;
+        let record_bytes_max = body_bytes_max.max(expanded_bytes_max);
         let mut records = Vec::with_capacity(1);
-        if let Some(found) = whole(body, body_bytes_max).filter(|_| limit > 0) {
+        if let Some(found) = whole(body, record_bytes_max).filter(|_| limit > 0) {
             records.push(found);
             return Ok(records);
         }
-        for found in Records::new(body.as_ref(), body_bytes_max) {
+        for found in Records::new(body.as_ref(), record_bytes_max) {
             // Memory can always be read, and no record is larger than the body.
             records.extend(found.ok().filter(|found| found.body.is_some()));
             if records.len() > limit {

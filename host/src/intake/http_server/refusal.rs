@@ -1,5 +1,6 @@
 //! Why a request as a whole is not taken. The text of each is what its sender reads.
 
+use crate::connections::Excess;
 use crate::intake::body::{self, BodyError};
 use crate::intake::store::{RETRY_AFTER, whole_seconds};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -27,6 +28,8 @@ pub(super) enum Refusal {
     #[error("the body holds more than {limit} records")]
     TooManyRecords { limit: usize },
     #[error(transparent)]
+    Excess(#[from] Excess),
+    #[error(transparent)]
     Body(#[from] BodyError),
     #[error("the body is empty; expected a call record in JSON")]
     NoRecord,
@@ -43,6 +46,7 @@ impl Refusal {
             Self::Undecided => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyRecords { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoRecord => StatusCode::BAD_REQUEST,
+            Self::Excess(excess) => excess.status(),
             Self::Body(error) => error.status(),
         }
     }
@@ -57,6 +61,7 @@ impl Refusal {
             Self::LockedOut { .. } => "locked_out",
             Self::Undecided => "credentials_not_checked",
             Self::TooManyRecords { .. } => "too_many_records",
+            Self::Excess(excess) => excess.code(),
             Self::Body(error) => error.code(),
             Self::NoRecord => "no_record",
         }
@@ -74,6 +79,7 @@ impl Refusal {
             }
             Self::LockedOut { remaining } => vec![(header::RETRY_AFTER, whole_seconds(*remaining).into())],
             Self::Undecided => vec![(header::RETRY_AFTER, whole_seconds(RETRY_AFTER).into())],
+            Self::Excess(Excess::ManyRequests) => vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))],
             Self::Body(BodyError::UnknownEncoding) => {
                 vec![(header::ACCEPT_ENCODING, HeaderValue::from_static(body::ENCODINGS))]
             }

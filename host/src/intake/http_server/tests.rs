@@ -1,6 +1,7 @@
 //! The intake as its senders see it, over a socket.
 
 mod connections;
+mod heads;
 mod service;
 
 use super::Settings;
@@ -306,14 +307,20 @@ async fn a_compressed_body_is_inflated() {
     }
     let (gzip, zlib, raw) =
         (gzip.finish().expect("memory"), zlib.finish().expect("memory"), raw.finish().expect("memory"));
-    for (encoding, body) in
-        [("gzip", gzip.clone()), ("X-GZIP", gzip), ("deflate", zlib), ("deflate", raw), ("identity", record.to_vec())]
-    {
+    let zstd = zstd::encode_all(record.as_slice(), 0).expect("memory");
+    for (encoding, body) in [
+        ("gzip", gzip.clone()),
+        ("X-GZIP", gzip),
+        ("deflate", zlib),
+        ("deflate", raw),
+        ("zstd", zstd),
+        ("identity", record.to_vec()),
+    ] {
         let answer =
             Answer::to(service.request(Method::POST, "/").header("content-encoding", encoding).body(body)).await;
         assert_eq!(answer.text, OK, "{encoding}");
     }
-    assert_eq!(service.taken(), [r#"{"a":1}"#; 5]);
+    assert_eq!(service.taken(), [r#"{"a":1}"#; 6]);
 }
 
 #[tokio::test]
@@ -322,10 +329,10 @@ async fn an_encoding_that_is_unknown_or_broken_is_refused() {
     let with = |encoding: &str| service.request(Method::POST, "/").header("content-encoding", encoding).body("{}");
     for encoding in ["br", "gzip, gzip"] {
         let answer = Answer::to(with(encoding)).await;
-        assert!(answer.is_error(415, "unknown_encoding", "gzip, deflate and identity"), "{answer:?}");
-        assert_eq!(answer.header("accept-encoding"), Some("gzip, deflate, identity"));
+        assert!(answer.is_error(415, "unknown_encoding", "gzip, deflate, zstd and identity"), "{answer:?}");
+        assert_eq!(answer.header("accept-encoding"), Some("gzip, deflate, zstd, identity"));
     }
-    for encoding in ["gzip", "deflate"] {
+    for encoding in ["gzip", "deflate", "zstd"] {
         let answer = Answer::to(with(encoding)).await;
         assert!(answer.is_error(400, "broken_encoding", "content encoding"), "{answer:?}");
     }
@@ -333,7 +340,7 @@ async fn an_encoding_that_is_unknown_or_broken_is_refused() {
 
 #[tokio::test]
 async fn a_body_is_limited_before_and_after_it_is_inflated() {
-    let settings = Settings { body_bytes_max: 100, ..Settings::default() };
+    let settings = Settings { body_bytes_max: 100, expanded_bytes_max: 120, ..Settings::default() };
     let service = Service::start_with(Queue::default(), settings, ConnectionLimits::default()).await;
     let of_size = |size: usize| format!("\"{}\"", "x".repeat(size - 2));
     let in_chunks = |text: String| {
@@ -341,20 +348,23 @@ async fn a_body_is_limited_before_and_after_it_is_inflated() {
         let request = service.request(Method::POST, "/").header("transfer-encoding", "chunked");
         Answer::to(request.body(text))
     };
-    let compressed = |text: String| {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-        gzip.write_all(text.as_bytes()).expect("memory");
-        let body = gzip.finish().expect("memory");
-        assert!(body.len() < 100);
-        Answer::to(service.request(Method::POST, "/").header("content-encoding", "gzip").body(body))
-    };
-    for answer in [service.post(of_size(100)).await, in_chunks(of_size(100)).await, compressed(of_size(100)).await] {
+    for answer in [service.post(of_size(100)).await, in_chunks(of_size(100)).await] {
         assert_eq!(answer.text, OK);
     }
-    for answer in [service.post(of_size(101)).await, in_chunks(of_size(101)).await, compressed(of_size(101)).await] {
+    for answer in [service.post(of_size(101)).await, in_chunks(of_size(101)).await] {
         assert!(answer.is_error(413, "body_too_large", "100 bytes"), "{answer:?}");
     }
-    assert_eq!(service.errors("body_too_large"), 3);
+    let compressed = |encoding: &str, text: String| {
+        let body = encoded(encoding, text.as_bytes());
+        assert!(body.len() < 100);
+        Answer::to(service.request(Method::POST, "/").header("content-encoding", encoding).body(body))
+    };
+    for encoding in ["gzip", "deflate", "zstd"] {
+        assert_eq!(compressed(encoding, of_size(120)).await.text, OK);
+        let answer = compressed(encoding, of_size(121)).await;
+        assert!(answer.is_error(413, "body_too_large", "120 bytes"), "{encoding}: {answer:?}");
+    }
+    assert_eq!(service.errors("body_too_large"), 5);
 }
 
 #[tokio::test]
@@ -365,4 +375,20 @@ async fn a_body_holds_a_limited_number_of_records_and_is_not_stored_in_part() {
     assert!(answer.is_error(413, "too_many_records", "2 records"), "{answer:?}");
     assert!(service.taken().is_empty());
     assert_eq!(service.post("{}\n{}\n").await.text, OK);
+}
+
+fn encoded(encoding: &str, text: &[u8]) -> Vec<u8> {
+    match encoding {
+        "gzip" => {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+            gzip.write_all(text).expect("memory");
+            gzip.finish().expect("memory")
+        }
+        "deflate" => {
+            let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+            zlib.write_all(text).expect("memory");
+            zlib.finish().expect("memory")
+        }
+        _ => zstd::encode_all(text, 0).expect("memory"),
+    }
 }

@@ -60,7 +60,7 @@ pub(super) async fn watch<Q: Append>(
     // So the framework refuses a message that is too large. OTLP has it sent again, and so for ever; not so what is
     // exhausted and says not when to come again.
     if code == Code::OutOfRange {
-        let limit = intake.settings.body_bytes_max;
+        let limit = intake.settings.expanded_bytes_max;
         code = Code::ResourceExhausted;
         response = Status::new(code, format!("the request is larger than {limit} bytes")).into_http();
     }

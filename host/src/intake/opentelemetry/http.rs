@@ -82,8 +82,8 @@ impl<Q: Append> Intake<Q> {
             }
         };
         let settings = &self.settings;
-        let body = body::read(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await?;
-        let Arrived { body, received_bytes } = body;
+        let body = body::receive(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await?;
+        let Arrived { body, received_bytes } = body.inflate(settings.expanded_bytes_max)?;
         self.counters.received_bytes.add(received_bytes as u64);
         Ok(self.take(encoding.bodies(body)?).await?)
     }

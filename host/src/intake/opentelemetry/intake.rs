@@ -63,12 +63,13 @@ impl<Q: Append> Intake<Q> {
     /// The records in the body of one log record, of which there is at least one.
     fn records(&self, body: Option<AnyValue>) -> Result<Vec<Bytes>, Refused> {
         let text = body.and_then(text).ok_or(NO_BODY)?;
-        let Settings { body_bytes_max, body_records_max, .. } = self.settings;
-        if let Some(record) = whole(&text, body_bytes_max).and_then(|found| found.body) {
+        let Settings { body_bytes_max, expanded_bytes_max, body_records_max, .. } = self.settings;
+        let record_bytes_max = body_bytes_max.max(expanded_bytes_max);
+        if let Some(record) = whole(&text, record_bytes_max).and_then(|found| found.body) {
             return Ok(vec![record]);
         }
         // One more than may be is enough to know. Memory can always be read.
-        let found = Records::new(text.as_ref(), body_bytes_max).take(body_records_max.saturating_add(1));
+        let found = Records::new(text.as_ref(), record_bytes_max).take(body_records_max.saturating_add(1));
         let records = found.filter_map(Result::ok).map(|found| found.body.ok_or(TOO_LARGE));
         let records: Vec<_> = records.collect::<Result<_, _>>()?;
         if records.is_empty() { Err(NO_BODY) } else { Ok(records) }

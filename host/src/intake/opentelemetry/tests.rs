@@ -246,7 +246,8 @@ async fn a_queue_that_says_nothing_is_not_waited_for_for_ever() {
 
 #[tokio::test]
 async fn a_request_is_limited_in_bytes_and_records() {
-    let settings = Settings { body_bytes_max: 200, body_records_max: 2, ..Settings::default() };
+    let settings =
+        Settings { body_bytes_max: 200, expanded_bytes_max: 200, body_records_max: 2, ..Settings::default() };
     let service = Service::start_with(Queue::default(), settings).await;
     let large = of_texts([&"x".repeat(200)]);
     let mut compressing = service.client().await.send_compressed(CompressionEncoding::Gzip);
