@@ -69,9 +69,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use console::{Style, waterfall};
-pub use endpoint::{
-    Compression, Endpoint, EndpointSettings, Protocol, TIMEOUT_DEFAULT, TlsSettings, Unusable, UnusableSettings,
-};
+pub use endpoint::{Compression, Endpoint, EndpointSettings, Protocol, TIMEOUT_DEFAULT, TlsSettings, UnusableSettings};
 pub use json::json;
 pub use outcome::Answer;
 pub use prepared::{Prepared, REQUEST_BYTES_MAX_DEFAULT};
@@ -80,7 +78,6 @@ pub use refusal::{Cause, Refusal};
 pub use request::{Scope, request};
 pub use retry::{Backoff, BackoffSettings};
 pub use rpc_status::{RETRY_INFO, encoded_status};
-pub use tls::TlsVersion;
 
 const USER_AGENT: &str = concat!("callspan/", env!("CARGO_PKG_VERSION"));
 

@@ -19,7 +19,7 @@
 //! Each module may use what stands to its right, never what stands to its left:
 //!
 //! ```text
-//! main → args, commands → service, shutdown → config → admin, delivery, intake → export → transform → queue → connections, record, secret, span, telemetry, watched
+//! main → args, commands → service, shutdown → config → admin, delivery, intake → export → transform → queue → connections, record, secret, setting_file, span, telemetry, tls, watched
 //! ```
 
 pub mod admin;
@@ -34,8 +34,10 @@ pub mod queue;
 pub mod record;
 pub mod secret;
 pub mod service;
+pub mod setting_file;
 pub mod shutdown;
 pub mod span;
 pub mod telemetry;
+pub mod tls;
 pub mod transform;
 pub mod watched;

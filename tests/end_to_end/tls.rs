@@ -209,7 +209,7 @@ fn files_that_cannot_be_used_are_told_before_anything_runs() {
         let start = command.iter().skip(1).fold(Callspan::new([command[0]]), |it, argument| it.arguments([*argument]));
         let finished = start.run();
         assert_eq!(finished.code, Some(78));
-        let expected = "sinks.backend.tls.key_file: the key is not that of the client certificate";
+        let expected = "sinks.backend.tls.key_file: the key is not that of the certificate";
         assert!(finished.stderr.contains(expected), "{}", finished.stderr);
     }
     let refused = Service::new()

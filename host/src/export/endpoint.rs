@@ -4,13 +4,12 @@
 
 mod environment;
 mod headers;
-mod setting_file;
 mod settings;
 
-pub(super) use setting_file::SettingFile;
 pub use settings::{EndpointSettings, TlsSettings};
 
 use super::tls::Tls;
+use crate::setting_file::Unusable;
 use headers::Headers;
 
 use reqwest::Url;
@@ -52,16 +51,6 @@ pub enum Protocol {
     HttpProtobuf,
     /// JSON over HTTP.
     HttpJson,
-}
-
-/// One setting that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: {problem}")]
-pub struct Unusable {
-    /// The variable or the configuration's key.
-    pub name: String,
-    /// What is wrong, and what would be right.
-    pub problem: String,
 }
 
 /// All settings that cannot be used.

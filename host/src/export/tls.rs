@@ -3,16 +3,14 @@
 //! to check do what it would be used for.
 
 mod explanation;
-mod files;
 
 pub(super) use explanation::explanation;
 
-use super::endpoint::{SettingFile, Unusable};
-use files::{certificates, identity, system_roots};
+use crate::setting_file::{SettingFile, Unusable};
+use crate::tls::{TlsVersion, identity, mismatched, roots, system_roots};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::ServerName;
-use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, ConfigBuilder};
 use std::sync::Arc;
 
 /// How connections are secured. What is left out: the roots of this machine, no certificate of our own, the name in the
@@ -28,16 +26,6 @@ pub(super) struct Tls {
     pub(super) min_version: TlsVersion,
 }
 
-/// The versions of TLS that may be the least.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TlsVersion {
-    /// RFC 5246, the default.
-    #[default]
-    V1_2,
-    /// RFC 8446.
-    V1_3,
-}
-
 impl Tls {
     pub(super) fn files(&self) -> impl Iterator<Item = &SettingFile> {
         let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
@@ -51,7 +39,7 @@ impl Tls {
     pub(super) fn client_config(&self, protocols: &[&str]) -> Result<ClientConfig, Vec<Unusable>> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let roots = match &self.ca {
-            Some(file) => certificates(file).and_then(|certificates| trusting(file, certificates)),
+            Some(file) => roots(file),
             None => system_roots(),
         };
         let identity = self.identity.as_ref().map(|(certificate, key)| identity(certificate, key)).transpose();
@@ -65,7 +53,7 @@ impl Tls {
         let mut config = match (identity, &self.identity) {
             (Some(identity), Some((_, key_file))) => builder
                 .with_client_auth_cert(identity.certificates, identity.key)
-                .map_err(|error| vec![files::mismatched(key_file, &error)])?,
+                .map_err(|error| vec![mismatched(key_file, &error)])?,
             _ => builder.with_no_client_auth(),
         };
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
@@ -73,23 +61,8 @@ impl Tls {
     }
 
     fn builder(&self, provider: Arc<CryptoProvider>) -> ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
-        let versions: &[&SupportedProtocolVersion] = match self.min_version {
-            TlsVersion::V1_2 => &[&TLS13, &TLS12],
-            TlsVersion::V1_3 => &[&TLS13],
-        };
         ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
+            .with_protocol_versions(&self.min_version.and_later())
             .expect("the provider has ciphers for each version")
     }
-}
-
-fn trusting(
-    file: &SettingFile,
-    certificates: Vec<rustls::pki_types::CertificateDer<'static>>,
-) -> Result<RootCertStore, Unusable> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates {
-        roots.add(certificate).map_err(|_| file.unusable("the file holds a certificate that cannot be understood"))?;
-    }
-    Ok(roots)
 }

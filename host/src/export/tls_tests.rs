@@ -5,6 +5,7 @@ use super::collector::{Collector, Reply};
 use super::fixtures::{answered_call, scope};
 use super::*;
 use crate::secret::SecretSource;
+use crate::tls::TlsVersion;
 use rustls::version::{TLS12, TLS13};
 use std::fs;
 use std::path::Path;

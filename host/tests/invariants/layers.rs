@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
     &["export"],
     &["transform"],
     &["queue"],
-    &["connections", "record", "secret", "span", "telemetry", "watched"],
+    &["connections", "record", "secret", "setting_file", "span", "telemetry", "tls", "watched"],
 ];
 
 #[test]

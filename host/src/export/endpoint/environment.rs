@@ -1,9 +1,10 @@
 //! The `OTEL_EXPORTER_OTLP_*` variables.
 
 use super::{
-    Compression, GRPC_URL_DEFAULT, HTTP_URL_DEFAULT, Protocol, SettingFile, TIMEOUT_DEFAULT, Unusable, header_map,
-    parse_url, unusable,
+    Compression, GRPC_URL_DEFAULT, HTTP_URL_DEFAULT, Protocol, TIMEOUT_DEFAULT, Unusable, header_map, parse_url,
+    unusable,
 };
+use crate::setting_file::SettingFile;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The headers of a backend: those that were written down, and those whose values stand in files.
 
-use super::setting_file::SettingFile;
 use super::{Protocol, Unusable, header_map, unusable};
 use crate::secret::SecretSource;
+use crate::setting_file::SettingFile;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 /// Without values in its `Debug` form, since those of headers are marked as sensitive.

@@ -2,11 +2,11 @@
 
 use super::environment::Environment;
 use super::headers::{Headers, two_authorizations};
-use super::{
-    Compression, Endpoint, Protocol, SettingFile, TIMEOUT_DEFAULT, Unusable, UnusableSettings, parse_url, unusable,
-};
-use crate::export::tls::{Tls, TlsVersion};
+use super::{Compression, Endpoint, Protocol, TIMEOUT_DEFAULT, Unusable, UnusableSettings, parse_url, unusable};
+use crate::export::tls::Tls;
 use crate::secret::SecretSource;
+use crate::setting_file::SettingFile;
+use crate::tls::TlsVersion;
 use reqwest::header::AUTHORIZATION;
 use rustls::pki_types::ServerName;
 use std::path::PathBuf;

@@ -2,7 +2,8 @@
 
 use crate::config::decode::{Options, Table};
 use crate::config::value::{Choice, Word};
-use crate::export::{TlsSettings, TlsVersion};
+use crate::export::TlsSettings;
+use crate::tls::TlsVersion;
 use schemars::JsonSchema;
 use std::path::PathBuf;
 

@@ -1,6 +1,5 @@
 //! A file that a setting names, read again whenever it changes: certificates, keys, tokens.
 
-use super::{Unusable, unusable};
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -8,19 +7,32 @@ use std::path::{Path, PathBuf};
 /// More is neither a certificate nor a secret; a bundle of all public CAs has a quarter of it.
 const BYTES_MAX: u64 = 1024 * 1024;
 
+/// One setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {problem}")]
+pub struct Unusable {
+    /// The variable or the configuration's key.
+    pub name: String,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
 /// What is wrong with it is told by the setting's name. Its path is not shown, since a variable may have a part in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::export) struct SettingFile {
+pub struct SettingFile {
     setting: String,
     path: PathBuf,
 }
 
 impl SettingFile {
-    pub(super) fn new(setting: &str, path: impl Into<PathBuf>) -> Self {
+    /// The file of this setting.
+    pub fn new(setting: &str, path: impl Into<PathBuf>) -> Self {
         Self { setting: setting.to_owned(), path: path.into() }
     }
 
-    pub(in crate::export) fn path(&self) -> &Path {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -28,7 +40,7 @@ impl SettingFile {
     ///
     /// # Errors
     /// When it cannot be read, or is larger than 1 MiB.
-    pub(in crate::export) fn read(&self) -> Result<Vec<u8>, Unusable> {
+    pub fn read(&self) -> Result<Vec<u8>, Unusable> {
         let mut bytes = Vec::new();
         // One byte more than the limit tells that it is exceeded.
         let read = File::open(&self.path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
@@ -43,7 +55,8 @@ impl SettingFile {
     }
 
     /// What is wrong with it.
-    pub(in crate::export) fn unusable(&self, problem: &str) -> Unusable {
-        unusable(&self.setting, problem)
+    #[must_use]
+    pub fn unusable(&self, problem: &str) -> Unusable {
+        Unusable { name: self.setting.clone(), problem: problem.to_owned() }
     }
 }
