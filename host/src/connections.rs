@@ -5,6 +5,7 @@ mod addresses;
 mod connection;
 mod head;
 mod limits;
+mod secured;
 
 use addresses::Addresses;
 use axum::Router;
@@ -16,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
+use std::future::ready;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -31,6 +33,7 @@ use tracing::{debug, error, warn};
 pub use addresses::origin;
 pub use head::Excess;
 pub use limits::ConnectionLimits;
+pub use secured::{Secured, TlsFiles};
 
 /// How many connections the system may have open that are not yet accepted; it has an upper limit of its own. Of a burst
 /// that is larger some wait seconds until their packets are sent anew.
@@ -38,14 +41,21 @@ const BACKLOG: u32 = 4096;
 
 /// Where connections come from.
 pub trait Listen: Send {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// As it is accepted.
+    type Stream: Send + 'static;
+    /// As requests come over it.
+    type Agreed: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Waits for the next one, and tells the address on its other side; None where there are no addresses.
     fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
+
+    /// Comes to terms with the other side on how to speak.
+    fn agree(&self, stream: Self::Stream) -> impl Future<Output = io::Result<Self::Agreed>> + Send + 'static;
 }
 
 impl Listen for TcpListener {
     type Stream = TcpStream;
+    type Agreed = TcpStream;
 
     async fn next(&self) -> io::Result<(TcpStream, Option<IpAddr>)> {
         let (stream, peer) = self.accept().await?;
@@ -55,6 +65,10 @@ impl Listen for TcpListener {
         }
         // A socket for both kinds of addresses tells those of IPv4 in the form of the other (RFC 4291, section 2.5.5.2).
         Ok((stream, Some(peer.ip().to_canonical())))
+    }
+
+    fn agree(&self, stream: TcpStream) -> impl Future<Output = io::Result<TcpStream>> + Send + 'static {
+        ready(Ok(stream))
     }
 }
 
@@ -145,7 +159,7 @@ pub async fn serve(
                         }
                         continue;
                     };
-                    let connection = serving.clone().serve(stream, peer);
+                    let connection = serving.clone().serve(listener.agree(stream), peer);
                     connections.spawn(async move {
                         connection.await;
                         drop((guest, permit));

@@ -2,6 +2,7 @@
 //! transforms that take from it, and each route leads to one sink.
 
 mod entrance;
+mod listener;
 mod sinks;
 mod sources;
 
@@ -166,7 +167,7 @@ impl Service {
                 }
             };
             let component = metrics.component("source", source.plan.type_name(), &source.name);
-            sources.push(Source::start(source, entrance, component).await?);
+            sources.push(Source::start(source, entrance, component, &health).await?);
         }
         entrances.clear();
         let admin = match plan.admin {

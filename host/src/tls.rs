@@ -1,9 +1,11 @@
 //! TLS on either side of a connection: certificates and keys in files, the versions that are spoken. What a client of it
-//! wants of a backend stands in `export`.
+//! wants of a backend stands in `export`, what a server of it is stands in `server`.
 
 mod files;
+mod server;
 
 pub use files::{Identity, identity, mismatched, roots, system_roots};
+pub use server::{Clients, ServerTls};
 
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};

@@ -27,6 +27,7 @@ mod files;
 mod healthcheck;
 mod holding;
 mod inputs;
+mod intake_tls;
 mod machine;
 mod misbehaviour;
 mod otlp_logs;

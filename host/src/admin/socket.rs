@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, Permissions};
+use std::future::ready;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd as _;
@@ -86,6 +87,7 @@ impl Socket {
 
 impl Listen for Socket {
     type Stream = UnixStream;
+    type Agreed = UnixStream;
 
     async fn next(&self) -> io::Result<(UnixStream, Option<IpAddr>)> {
         loop {
@@ -96,6 +98,10 @@ impl Listen for Socket {
             }
             tracing::warn!(user, code = "admin_refused", "another user wanted to use the admin socket");
         }
+    }
+
+    fn agree(&self, stream: UnixStream) -> impl Future<Output = io::Result<UnixStream>> + Send + 'static {
+        ready(Ok(stream))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Addresses to listen on, of which no two may be in each other's way.
 
 use super::path::At;
-use super::plan::{Part, SourcePlan};
+use super::plan::{ListenerPlan, Part, SourcePlan};
 use super::problem::Report;
 use std::net::{IpAddr, SocketAddr};
 
@@ -26,7 +26,7 @@ pub(super) fn check(admin: Option<SocketAddr>, sources: &[Part<SourcePlan>], rep
             SourcePlan::HttpServer { address, .. } => listen(*address, at.key("address"), report),
             SourcePlan::Opentelemetry { grpc, http, .. } => {
                 for (key, address) in [("grpc", grpc), ("http", http)] {
-                    if let Some(address) = address {
+                    if let Some(ListenerPlan { address, .. }) = address {
                         let protocol = at.key(key);
                         listen(*address, protocol.key("address"), report);
                     }

@@ -5,6 +5,7 @@ use crate::delivery::Settings as DeliverySettings;
 use crate::export::Endpoint;
 use crate::intake::{file, http_server, opentelemetry, stdin};
 use crate::queue::{ConsumerSettings, Settings as QueueSettings};
+use crate::tls::ServerTls;
 use crate::transform::{Settings as TransformSettings, Source as PluginSource};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -51,16 +52,26 @@ pub enum SourcePlan {
         address: SocketAddr,
         settings: Box<http_server::Settings>,
         connections: ConnectionLimits,
+        /// How its connections are secured, if they are.
+        tls: Option<Box<ServerTls>>,
     },
     /// At least one of the two addresses is there.
     Opentelemetry {
-        grpc: Option<SocketAddr>,
-        http: Option<SocketAddr>,
+        grpc: Option<ListenerPlan>,
+        http: Option<ListenerPlan>,
         settings: opentelemetry::Settings,
         connections: ConnectionLimits,
     },
     File(file::Settings),
     Stdin(stdin::Settings),
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug)]
+pub struct ListenerPlan {
+    pub address: SocketAddr,
+    /// How its connections are secured, if they are.
+    pub tls: Option<Box<ServerTls>>,
 }
 
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ mod keepalive;
 mod limits;
 mod opentelemetry;
 mod stdin;
+mod tls;
 
 use super::component::Kind;
 use super::decode::{Options as _, Table};
@@ -20,7 +21,7 @@ use stdin::Stdin;
 
 pub(super) enum Source {
     HttpServer(Box<HttpServer>),
-    Opentelemetry(Opentelemetry),
+    Opentelemetry(Box<Opentelemetry>),
     File(File),
     Stdin(Stdin),
 }
@@ -34,7 +35,7 @@ impl Kind for Source {
     fn read(type_name: &str, table: &mut Table<'_, '_>) -> Option<Self> {
         Some(match type_name {
             "http_server" => Source::HttpServer(Box::new(HttpServer::read(table))),
-            "opentelemetry" => Source::Opentelemetry(Opentelemetry::read(table)),
+            "opentelemetry" => Source::Opentelemetry(Box::new(Opentelemetry::read(table))),
             "file" => Source::File(File::read(table)),
             "stdin" => Source::Stdin(Stdin::read(table)),
             _ => return None,

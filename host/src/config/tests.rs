@@ -114,7 +114,10 @@ sinks:
     let SourcePlan::Opentelemetry { grpc, http, settings, connections } = &plan.sources[1].plan else {
         panic!("an opentelemetry")
     };
-    assert_eq!((grpc.map(|address| address.port()), *http, connections.connections_max), (Some(4327), None, 3));
+    assert_eq!(
+        (grpc.as_ref().map(|grpc| grpc.address.port()), http.is_some(), connections.connections_max),
+        (Some(4327), false, 3)
+    );
     assert_eq!(*settings, crate::intake::opentelemetry::Settings::default());
     let SourcePlan::File(settings) = &plan.sources[2].plan else { panic!("a file") };
     assert_eq!(settings.checkpoints, Path::new("/data/logs/checkpoints.json"));

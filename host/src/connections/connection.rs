@@ -9,13 +9,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 /// What a connection that is being closed gets to bring its last answer on the way.
@@ -32,11 +33,26 @@ pub(super) struct Serving<R> {
 }
 
 impl<R: Respond> Serving<R> {
+    /// Serves a connection once the other side has come to terms, which it gets a limited time for.
     pub(super) async fn serve(
-        self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        mut self,
+        agreed: impl Future<Output = io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>>,
         peer: Option<IpAddr>,
     ) {
+        let agreed = timeout(self.limits.handshake_timeout, agreed);
+        let agreed = tokio::select! {
+            biased;
+            agreed = agreed => agreed,
+            _ = self.closing.wait_for(|is_closing| *is_closing) => return,
+        };
+        match agreed {
+            Ok(Ok(stream)) => self.serve_agreed(stream, peer).await,
+            Ok(Err(error)) => debug!(%error, "no terms were found with a sender"),
+            Err(_) => debug!("a sender took too long to come to terms"),
+        }
+    }
+
+    async fn serve_agreed(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Option<IpAddr>) {
         let activity = Arc::new(Activity::new());
         let (limits, mut closing) = (self.limits, self.closing);
         let old_at = later(activity.opened(), limits.age(fastrand::f64()));

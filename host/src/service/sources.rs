@@ -2,17 +2,17 @@
 //! the standard input are read when it runs.
 
 use super::entrance::Entrance;
+use super::listener::Listener;
 use super::{listen, raised};
-use crate::config::plan::{Part, SourcePlan};
-use crate::connections::{ConnectionLimits, serve};
+use crate::config::plan::{ListenerPlan, Part, SourcePlan};
+use crate::connections::ConnectionLimits;
 use crate::intake::http_server::Receiver;
 use crate::intake::{SourceCounters, file, http_server, opentelemetry, stdin};
-use crate::telemetry::Component;
+use crate::telemetry::{Component, Health};
 use anyhow::Context as _;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -25,8 +25,8 @@ pub(super) struct Source {
 }
 
 enum Kind {
-    HttpServer { listener: TcpListener, receiver: Receiver<Entrance>, connections: ConnectionLimits },
-    Opentelemetry { listeners: Vec<TcpListener>, settings: opentelemetry::Settings, connections: ConnectionLimits },
+    HttpServer { listener: Listener, receiver: Receiver<Entrance>, connections: ConnectionLimits },
+    Opentelemetry { listeners: Vec<Listener>, settings: opentelemetry::Settings, connections: ConnectionLimits },
     File(file::Settings),
     Stdin(stdin::Settings),
 }
@@ -40,22 +40,24 @@ impl Source {
         source: Part<SourcePlan>,
         queue: Entrance,
         component: Component,
+        health: &Health,
     ) -> anyhow::Result<Source> {
         let option = |option: &str| format!("sources.{}.{option}", source.name);
         let queue = Arc::new(queue);
         let kind = match source.plan {
-            SourcePlan::HttpServer { address, settings, connections } => {
+            SourcePlan::HttpServer { address, settings, connections, tls } => {
                 let listener = listen(address, &format!("{} or --address", option("address")))?;
+                let listener = Listener::new(listener, tls, &source.name, "tls", health)?;
                 let counters = Arc::new(http_server::Counters::new(&component));
                 let receiver = http_server::receiver(&source.name, Arc::clone(&queue), *settings, counters)?;
                 Kind::HttpServer { listener, receiver, connections }
             }
             SourcePlan::Opentelemetry { grpc, http, settings, connections } => {
                 let mut listeners = Vec::new();
-                for (address, key) in [(grpc, "grpc.address"), (http, "http.address")] {
-                    if let Some(address) = address {
-                        listeners.push(listen(address, &option(key))?);
-                    }
+                for (plan, key) in [(grpc, "grpc"), (http, "http")] {
+                    let Some(ListenerPlan { address, tls }) = plan else { continue };
+                    let listener = listen(address, &option(&format!("{key}.address")))?;
+                    listeners.push(Listener::new(listener, tls, &source.name, &format!("{key}.tls"), health)?);
                 }
                 Kind::Opentelemetry { listeners, settings, connections }
             }
@@ -68,7 +70,7 @@ impl Source {
     /// Where it takes the vendor's pushes, if it does.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         match &self.kind {
-            Kind::HttpServer { listener, .. } => listener.local_addr().ok(),
+            Kind::HttpServer { listener, .. } => listener.address(),
             _ => None,
         }
     }
@@ -94,7 +96,7 @@ impl Source {
         let Source { name, queue, component, kind } = self;
         match kind {
             Kind::HttpServer { listener, receiver, connections } => {
-                serve(listener, receiver, connections, shutdown).await;
+                listener.serve(receiver, connections, shutdown).await;
                 Ok(())
             }
             Kind::Opentelemetry { listeners, settings, connections } => {
@@ -103,7 +105,7 @@ impl Source {
                 let stop = watch::Sender::new(false);
                 let mut servers = JoinSet::new();
                 for listener in listeners {
-                    servers.spawn(serve(listener, router.clone(), connections, raised(&stop)));
+                    servers.spawn(listener.serve(router.clone(), connections, raised(&stop)));
                 }
                 shutdown.await;
                 stop.send_replace(true);
@@ -122,8 +124,8 @@ impl Source {
     }
 }
 
-fn announce(source: &str, source_type: &str, listener: &TcpListener) {
-    if let Ok(address) = listener.local_addr() {
+fn announce(source: &str, source_type: &str, listener: &Listener) {
+    if let Some(address) = listener.address() {
         tracing::info!(%address, source, r#type = source_type, "listening");
     }
 }

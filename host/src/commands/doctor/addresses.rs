@@ -4,7 +4,7 @@ use super::finding::{Finding, Report};
 use super::folder::Service;
 use super::sockets::holds;
 use crate::commands::Failure;
-use crate::config::plan::{Plan, SourcePlan};
+use crate::config::plan::{ListenerPlan, Plan, SourcePlan};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
@@ -14,8 +14,8 @@ pub(super) fn check(plan: &Plan, service: Service, report: &mut Report) -> Resul
         match &source.plan {
             SourcePlan::HttpServer { address, .. } => report.add(one(check("address"), *address, service))?,
             SourcePlan::Opentelemetry { grpc, http, .. } => {
-                for (option, address) in [("grpc.address", grpc), ("http.address", http)] {
-                    if let Some(address) = address {
+                for (option, listener) in [("grpc.address", grpc), ("http.address", http)] {
+                    if let Some(ListenerPlan { address, .. }) = listener {
                         report.add(one(check(option), *address, service))?;
                     }
                 }

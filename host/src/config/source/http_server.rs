@@ -5,6 +5,7 @@ mod lockout;
 
 use super::keepalive::Keepalive;
 use super::limits::Limits;
+use super::tls::Tls;
 use crate::config::ADDRESS_DEFAULT;
 use crate::config::decode::{Options, Table};
 use crate::config::path::At;
@@ -59,6 +60,8 @@ pub(in crate::config) struct HttpServer {
     limits: Limits<1_048_576>,
     /// For how long connections are kept.
     keepalive: Keepalive,
+    /// How connections are secured; they are not, if this is left out.
+    tls: Option<Tls>,
 }
 
 impl Word for Method {
@@ -91,6 +94,7 @@ impl Default for HttpServer {
             lockout: Lockout::default(),
             limits: Limits::default(),
             keepalive: Keepalive::default(),
+            tls: None,
         }
     }
 }
@@ -113,6 +117,7 @@ impl Options for HttpServer {
             lockout: table.take("lockout", default.lockout),
             limits: table.take("limits", default.limits),
             keepalive: table.take("keepalive", default.keepalive),
+            tls: table.take("tls", default.tls),
         }
     }
 }
@@ -120,6 +125,7 @@ impl Options for HttpServer {
 impl HttpServer {
     pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> SourcePlan {
         let connections = self.limits.connections(&self.keepalive);
+        let tls = self.tls.and_then(|tls| tls.plan(at.key("tls"), planning));
         let report = &mut *planning.report;
         if self.permit_origin.as_ref().is_some_and(Vec::is_empty) {
             report.add(at.key("permit_origin"), "expected at least one network like 192.0.2.0/24");
@@ -151,6 +157,7 @@ impl HttpServer {
                 answer_timeout: self.limits.answer_timeout_secs.seconds(),
             }),
             connections,
+            tls: tls.map(Box::new),
         }
     }
 }

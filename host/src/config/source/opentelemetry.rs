@@ -2,9 +2,10 @@
 
 use super::keepalive::Keepalive;
 use super::limits::Limits;
+use super::tls::Tls;
 use crate::config::decode::{Options, Table};
 use crate::config::path::At;
-use crate::config::plan::SourcePlan;
+use crate::config::plan::{ListenerPlan, SourcePlan};
 use crate::config::planning::Planning;
 use crate::config::value::Listen;
 use crate::intake::opentelemetry::Settings;
@@ -31,6 +32,8 @@ pub(in crate::config) struct Opentelemetry {
 struct Receiver {
     /// The address and port to listen on.
     address: Listen,
+    /// How connections are secured; they are not, if this is left out.
+    tls: Option<Tls>,
 }
 
 impl Options for Opentelemetry {
@@ -46,7 +49,17 @@ impl Options for Opentelemetry {
 
 impl Options for Receiver {
     fn read(table: &mut Table<'_, '_>) -> Self {
-        Receiver { address: table.required("address", "an address and a port like 127.0.0.1:4327") }
+        Receiver {
+            address: table.required("address", "an address and a port like 127.0.0.1:4327"),
+            tls: table.take("tls", None),
+        }
+    }
+}
+
+impl Receiver {
+    fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> ListenerPlan {
+        let tls = self.tls.and_then(|tls| tls.plan(at.key("tls"), planning)).map(Box::new);
+        ListenerPlan { address: self.address.0, tls }
     }
 }
 
@@ -58,8 +71,8 @@ impl Opentelemetry {
             report.add(at, "nothing to listen on; set `grpc.address`, `http.address` or both");
         }
         SourcePlan::Opentelemetry {
-            grpc: self.grpc.map(|receiver| receiver.address.0),
-            http: self.http.map(|receiver| receiver.address.0),
+            grpc: self.grpc.map(|receiver| receiver.plan(at.key("grpc"), planning)),
+            http: self.http.map(|receiver| receiver.plan(at.key("http"), planning)),
             connections: self.limits.connections(&self.keepalive),
             settings: Settings {
                 body_bytes_max: self.limits.body_bytes_max.size(),
