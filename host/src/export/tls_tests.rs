@@ -235,7 +235,7 @@ async fn files_that_cannot_be_used_are_told_by_their_settings_and_without_what_t
         (&authority.pem(), none, &good.key, "tls.crt_file: the file holds no certificate in PEM"),
         (&authority.pem(), &good.certificate, none, "tls.key_file: the file holds no private key in PEM"),
         (&authority.pem(), &good.certificate, encrypted, "tls.key_file: the key is encrypted"),
-        (&authority.pem(), &good.certificate, &other.key, "tls.key_file: the key is not that of the client"),
+        (&authority.pem(), &good.certificate, &other.key, "tls.key_file: the key is not that of the certificate"),
         ("", &good.certificate, &good.key, "tls.ca_file: failed to read the file: No such file"),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
