@@ -15,6 +15,7 @@
 //!
 //! Memory is flat: of a record that is larger than the limit only its place is kept, and the reading goes on behind it.
 
+mod concatenated;
 mod input;
 mod structure;
 mod whole;
@@ -28,6 +29,7 @@ use serde::de::IgnoredAny;
 use std::io::{self, BufRead, Read};
 use structure::{Part, Structure};
 
+pub use concatenated::concatenated;
 pub use input::open;
 pub use whole::whole;
 

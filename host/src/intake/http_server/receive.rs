@@ -7,7 +7,7 @@ use super::reply::Reply;
 use super::{Append, Counters, Settings};
 use crate::connections::{Excess, Respond};
 use crate::intake::body::{self, Arrived};
-use crate::intake::split::{Found, Records, whole};
+use crate::intake::split::{Found, Records, concatenated, whole};
 use crate::intake::store::store;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
@@ -189,13 +189,11 @@ impl<Q: Append> Intake<Q> {
         let Settings { body_bytes_max, expanded_bytes_max, body_records_max: limit, .. } = self.settings;
         let record_bytes_max = body_bytes_max.max(expanded_bytes_max);
         let mut records = Vec::with_capacity(1);
-        if let Some(found) = whole(body, record_bytes_max).filter(|_| limit > 0) {
-            records.push(found);
-            return Ok(records);
-        }
-        for found in Records::new(body.as_ref(), record_bytes_max) {
-            // Memory can always be read, and no record is larger than the body.
-            records.extend(found.ok().filter(|found| found.body.is_some()));
+        // Memory can always be read, and no record is larger than the body.
+        let one = whole(body, record_bytes_max);
+        let several = one.is_none().then(|| Records::new(body.as_ref(), record_bytes_max).filter_map(Result::ok));
+        for found in one.into_iter().chain(several.into_iter().flatten()) {
+            records.extend(concatenated(found, limit).into_iter().filter(|found| found.body.is_some()));
             if records.len() > limit {
                 return Err(Refusal::TooManyRecords { limit });
             }
