@@ -2,12 +2,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm-target programs run test crash lint bench bench-stores throughput durability soak stall fuzz
+.PHONY: help setup wasm-target programs run test crash lint bench bench-stores throughput durability soak stall hostile fuzz
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 FUZZ_SECONDS ?= 60
 SOAK_RECORDS ?= 1000000
 STALL_SECONDS ?= 600
+SOAK_SECONDS ?= 600
 CRASHES ?= 200
 POWER_CUTS ?= 50
 CARGO_FUZZ := 0.13.1
@@ -68,6 +69,11 @@ stall: wasm-target ## Stop a backend for STALL_SECONDS (600) under a steady load
 	cargo build --release --workspace --bin callspan
 	cargo build --release --workspace --example yardstick
 	python3 tests/stall.py target/release/callspan target/release/examples/yardstick --seconds $(STALL_SECONDS)
+
+# The short form is among all tests.
+hostile: setup ## Let clients misbehave, and push for SOAK_SECONDS (600) as fast as the machine takes it
+	cargo build --workspace --bin callspan
+	CALLSPAN_SOAK_SECONDS=$(SOAK_SECONDS) cargo test --workspace --test end_to_end -- --nocapture hostile::
 
 fuzz: ## Fuzz the mapping for FUZZ_SECONDS (60); needs a C++ compiler
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz@$(CARGO_FUZZ)

@@ -26,6 +26,7 @@ mod faults;
 mod files;
 mod healthcheck;
 mod holding;
+mod hostile;
 mod inputs;
 mod intake_tls;
 mod machine;

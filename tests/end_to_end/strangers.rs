@@ -40,7 +40,7 @@ fn bearer(case: &'static str, token: &str, status: u16) -> Push {
 
 /// What is too long to be a password or a token, and not too long for a server of HTTP.
 fn huge(scheme: &str) -> Push {
-    push("huge header", &["--header", &format!("Authorization: {scheme} {}", "x".repeat(100_000))], 401)
+    push("huge header", &["--header", &format!("Authorization: {scheme} {}", "x".repeat(12_000))], 401)
 }
 
 /// Every way with what is right, wrong, missing, of before, over, misspelled and huge. All who are refused are told the
@@ -127,7 +127,7 @@ fn each_way_lets_in_whoever_meets_it_and_tells_others_nothing() {
             signed("expired", RELAY_SECRET, -400, 401),
             signed("too early", RELAY_SECRET, 400, 401),
             push("malformed", &["--header", "X-Callspan-Timestamp: now", "--header", "X-Callspan-Signature: x"], 401),
-            push("huge header", &["--header", &format!("X-Callspan-Signature: {}", "a".repeat(100_000))], 401),
+            push("huge header", &["--header", &format!("X-Callspan-Signature: {}", "a".repeat(12_000))], 401),
         ],
     );
 

@@ -55,7 +55,7 @@ impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections_max: 1024,
-            connections_per_address_max: 512,
+            connections_per_address_max: 768,
             requests_max: 1024,
             streams_max: 100,
             pending_resets_max: 20,

@@ -59,7 +59,7 @@ impl<const BODY_BYTES_MAX: u64> Default for Limits<BODY_BYTES_MAX> {
             body_timeout_secs: Whole(10),
             answer_timeout_secs: Whole(4),
             connections_max: Whole(1024),
-            connections_per_address_max: Whole(512),
+            connections_per_address_max: Whole(768),
             requests_max: Whole(1024),
             streams_max: Whole(100),
             pending_resets_max: Whole(20),

@@ -1,0 +1,55 @@
+//! Heads of requests that are too much, contradict themselves, or come many at a time.
+
+use super::{answers_to, assert_unharmed, held_to, push};
+use callspan_tests::records;
+
+#[test]
+fn a_huge_head_is_refused_before_it_is_all_there() {
+    let service = held_to("limits: {}").start();
+    let one_header = push(&format!("X: {}\r\n", "x".repeat(10_000_000)), "{}");
+    let many_headers = push(&"X: y\r\n".repeat(100_000), "{}");
+    let address = format!("POST /{} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{{}}", "x".repeat(5000));
+    for (request, status) in [(one_header, 431), (many_headers, 431), (address, 414)] {
+        let answer = answers_to(&service, request);
+        // Of a connection that is reset while it still sends, the client may not see the answer.
+        assert!(answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    assert_unharmed(&service);
+}
+
+/// Two lengths could be read as one request here and as two elsewhere (RFC 9112, section 6.3). What follows on the same
+/// connection is never answered.
+#[test]
+fn what_contradicts_itself_about_its_length_ends_the_connection() {
+    let service = held_to("limits: {}").start();
+    let smuggled = push("", &records::call("smuggled"));
+    for headers in ["Content-Length: 2\r\nContent-Length: 3\r\n", "Content-Length: 2, 3\r\n", "Content-Length: -1\r\n"]
+    {
+        let answer = answers_to(&service, format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n{{}}{smuggled}"));
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.matches("HTTP/1.1").count() == 1, "{headers}: {answer}");
+    }
+    // Read as the chunks say, as the standard has it, and closed.
+    for headers in
+        ["Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n"]
+    {
+        let request = format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n2\r\n{{}}\r\n0\r\n\r\n{smuggled}");
+        let answer = answers_to(&service, request);
+        assert!(answer.starts_with("HTTP/1.1 ") && answer.matches("HTTP/1.1").count() == 1, "{headers}: {answer}");
+    }
+    let unknown = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n{}";
+    assert!(answers_to(&service, format!("{unknown}{smuggled}")).starts_with("HTTP/1.1 400 "));
+    assert_unharmed(&service);
+}
+
+/// Each is answered, in the order in which they came.
+#[test]
+fn requests_that_do_not_wait_for_answers_get_them_all() {
+    const REQUESTS: usize = 200;
+    let service = held_to("limits: {}").start();
+    let mut requests: String = (0..REQUESTS).map(|number| push("", &records::call(&number.to_string()))).collect();
+    requests.push_str(&push("Connection: close\r\n", "no JSON"));
+    let answer = answers_to(&service, requests);
+    assert_eq!(answer.matches("HTTP/1.1 200 ").count(), REQUESTS, "{answer}");
+    assert!(answer.rsplit("HTTP/1.1 ").next().is_some_and(|last| last.starts_with("400 ")), "{answer}");
+    assert_unharmed(&service);
+}

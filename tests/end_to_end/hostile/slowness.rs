@@ -1,0 +1,57 @@
+//! Clients that take their time, or go before they are done.
+
+use super::{assert_unharmed, connect, held_to, push, until_closed};
+use callspan_tests::records;
+use std::io::Write as _;
+
+const CLIENTS: usize = 50;
+
+/// Each is closed without an answer, however far it has come.
+#[test]
+fn headers_that_do_not_come_to_an_end_are_not_waited_for() {
+    let service = held_to("limits: { header_timeout_secs: 1, idle_timeout_secs: 3600 }").start();
+    let beginnings =
+        ["", "P", "PRI * HTTP/2.0\r\n", "POST / HTTP/1.1\r\nHost:", "POST / HTTP/1.1\r\nHost: a\r\nX: y\r\n"];
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let mut client = connect(&service);
+            client.write_all(beginnings[number % beginnings.len()].as_bytes()).expect("sent");
+            client
+        })
+        .collect();
+    assert_unharmed(&service);
+    for mut client in clients {
+        assert_eq!(until_closed(&mut client), "");
+    }
+    assert_unharmed(&service);
+}
+
+#[test]
+fn a_body_that_does_not_come_to_an_end_is_answered_and_closed() {
+    let service = held_to("limits: { body_timeout_secs: 1 }").start();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = connect(&service);
+            client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{").expect("sent");
+            client
+        })
+        .collect();
+    assert_unharmed(&service);
+    for mut client in clients {
+        let answer = until_closed(&mut client);
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+    assert_unharmed(&service);
+}
+
+/// Wherever a client breaks off, nothing of it is stored.
+#[test]
+fn a_client_that_goes_before_it_is_done_leaves_nothing_behind() {
+    let service = held_to("limits: {}").start();
+    let whole = push("", &records::call("gone"));
+    for length in (1..whole.len()).step_by(7) {
+        connect(&service).write_all(&whole.as_bytes()[..length]).expect("sent");
+    }
+    assert_unharmed(&service);
+    service.wait_for_metric("callspan_component_received_events_total", &["component_kind=\"source\""], 1.0);
+}
