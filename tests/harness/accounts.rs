@@ -7,11 +7,12 @@ const SETTLED: &str = "callspan_consumer_settled_events_total";
 const WAITING: &str = "callspan_consumer_waiting_events";
 
 impl Service {
-    /// What was received is what was settled and what waits, and nothing is a dead letter.
+    /// What was received is what was settled and what waits, and nothing is a dead letter. Numbers come a moment after
+    /// answers.
     #[track_caller]
     pub fn assert_nothing_is_lost(&self, received: usize) {
-        let sum = self.metric(SETTLED, &[]) + self.metric(WAITING, &[]);
-        assert_eq!((self.metric(RECEIVED, &[]), sum), (received as f64, received as f64));
+        self.wait_for_metric(RECEIVED, &[], received as f64);
+        assert_eq!(self.metric(SETTLED, &[]) + self.metric(WAITING, &[]), received as f64);
         assert_eq!(self.metric("callspan_dead_letters", &[]), 0.0);
     }
 

@@ -32,13 +32,11 @@ pub fn concatenated(found: Found, records_max: usize) -> Vec<Found> {
 
 /// Whether an object may end and another begin. Within a text of JSON it is told by those who parse it.
 fn has_a_seam(body: &Bytes) -> bool {
-    let mut is_behind_an_object = false;
-    body.starts_with(b"{")
-        && body.iter().any(|byte| {
-            let is_seam = is_behind_an_object && *byte == b'{';
-            is_behind_an_object = *byte == b'}' || is_behind_an_object && byte.is_ascii_whitespace();
-            is_seam
-        })
+    let is_followed_by_an_object = |end: usize| {
+        let rest = body.get(end + 1..).unwrap_or_default();
+        rest.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+    };
+    body.starts_with(b"{") && memchr::memchr_iter(b'}', body).any(is_followed_by_an_object)
 }
 
 fn part(found: &Found, body: &Bytes, begin: usize, end: usize) -> Found {
