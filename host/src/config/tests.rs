@@ -34,6 +34,22 @@ fn planned(text: &str) -> Plan {
     plan(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// How an option stands in a file, its name, values that it may have, and values that it may not.
+type Bounds<'b> = (&'b dyn Fn(&str, &str) -> String, &'b str, &'b [&'b str], &'b [&'b str]);
+
+fn assert_bounds_hold(rows: &[Bounds<'_>]) {
+    for (in_file, option, good, bad) in rows {
+        for value in *good {
+            let text = in_file(option, value);
+            assert!(plan(&text).is_ok(), "{text}: {:?}", plan(&text).err());
+        }
+        for value in *bad {
+            let found = problems(&in_file(option, value));
+            assert!(found.len() == 1 && found[0].contains(&format!("{option}: expected ")), "{value}: {found:?}");
+        }
+    }
+}
+
 /// The problems, as `LINE: path: message`.
 fn problems(text: &str) -> Vec<String> {
     let error = plan(text).expect_err("something is wrong with it");

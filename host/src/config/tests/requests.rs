@@ -94,8 +94,7 @@ fn sinks_without_a_backend_do_not_adapt() {
 fn every_bound_holds() {
     let request = |option: &str, value: &str| sink(&format!("request: {{ {option}: {value} }}"));
     let adaptive = |option: &str, value: &str| request("adaptive_concurrency", &format!("{{ {option}: {value} }}"));
-    type InFile<'f> = &'f dyn Fn(&str, &str) -> String;
-    let rows: [(InFile<'_>, &str, &[&str], &[&str]); 7] = [
+    let rows: [Bounds<'_>; 7] = [
         (&request, "max_bytes", &["65536", "67108864"], &["65535", "67108865", "4MB"]),
         (&request, "concurrency", &["1", "200", "none", "adaptive"], &["0", "201", "1.5", "many", "true", "[1]"]),
         (&adaptive, "initial_concurrency", &["1", "8"], &["0", "201"]),
@@ -109,14 +108,5 @@ fn every_bound_holds() {
             &["-0.1", "100.1", "101", ".inf", ".nan"],
         ),
     ];
-    for (in_file, option, good, bad) in rows {
-        for value in good {
-            let text = in_file(option, value);
-            assert!(plan(&text).is_ok(), "{text}: {:?}", plan(&text).err());
-        }
-        for value in bad {
-            let found = problems(&in_file(option, value));
-            assert!(found.len() == 1 && found[0].contains(&format!("{option}: expected ")), "{value}: {found:?}");
-        }
-    }
+    assert_bounds_hold(&rows);
 }

@@ -5,8 +5,9 @@
 //! IPv6 mostly holds all of its /64, so that is what counts as one.
 
 use super::settings::LockoutSettings;
+use crate::connections::origin;
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,7 +37,7 @@ impl Lockout {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let address = network(address);
+        let address = origin(address);
         let mut windows = self.windows();
         self.forget(&mut windows, now);
         let (begun, failures) = windows.failures.get(&address)?;
@@ -46,7 +47,7 @@ impl Lockout {
 
     /// Says whether it is locked out from now on.
     pub(super) fn failed(&self, address: IpAddr, now: Instant) -> bool {
-        let address = network(address);
+        let address = origin(address);
         let mut windows = self.windows();
         self.forget(&mut windows, now);
         let is_new = !windows.failures.contains_key(&address);
@@ -79,14 +80,6 @@ impl Lockout {
 
     fn windows(&self) -> MutexGuard<'_, Windows> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The address, or the /64 that it belongs to.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-        address @ IpAddr::V4(_) => address,
     }
 }
 
