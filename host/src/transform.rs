@@ -107,13 +107,13 @@ impl Plugin {
     }
 
     fn call(&self, records: &[Record]) -> Result<Vec<Outcome>, CallError> {
-        let outcomes = self.instances.transform(&self.engine, &self.options, records, &self.limits)?;
         let admission = admit::Admission {
             contract: &self.contract,
             policy: &self.policy,
             limits: &self.limits,
             resource: &self.resource,
         };
-        Ok(outcomes.into_iter().map(|outcome| admission.outcome(outcome)).collect())
+        let admit = |outcome| admission.outcome(outcome);
+        self.instances.transform(&self.engine, &self.options, records, &self.limits, admit)
     }
 }

@@ -1,8 +1,8 @@
-//! The allocator of the component: takes memory from the front to the back and gives none back.
+//! The allocator of the component: takes memory from the front to the back, and takes it back all at once when the host has
+//! read what a call returned.
 //!
-//! An instance lives for one batch, and most of what is allocated is the result, which lives as long as the instance;
-//! to manage the rest would cost more than it saves. A batch that needs more memory than the host allows is run again
-//! record by record, each with a memory of its own.
+//! Most of what a call allocates is its result; to manage the rest would cost more than it saves. A batch that needs more
+//! memory than the host allows is run again record by record, each with a memory of its own.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -16,13 +16,31 @@ unsafe extern "C" {
 }
 
 #[global_allocator]
-static FRONT_TO_BACK: FrontToBack = FrontToBack { next: Cell::new(0), end: Cell::new(0) };
+static FRONT_TO_BACK: FrontToBack = FrontToBack { next: Cell::new(0), end: Cell::new(0), kept: Cell::new(0) };
 
 struct FrontToBack {
     /// Where the free memory begins.
     next: Cell<usize>,
     /// Where it ends; 0 before the first allocation.
     end: Cell<usize>,
+    /// Where what is kept between calls ends; 0 before that is known.
+    kept: Cell<usize>,
+}
+
+/// What was allocated until now is kept between calls.
+pub(crate) fn keep() {
+    FRONT_TO_BACK.kept.set(FRONT_TO_BACK.next.get());
+}
+
+/// Takes back what was allocated since.
+///
+/// # Safety
+/// Nothing that was allocated since [`keep`] is in use.
+#[expect(unsafe_code, reason = "whoever calls it has to know that nothing is in use")]
+pub(crate) unsafe fn take_back() {
+    if FRONT_TO_BACK.kept.get() != 0 {
+        FRONT_TO_BACK.next.set(FRONT_TO_BACK.kept.get());
+    }
 }
 
 #[expect(unsafe_code, reason = "shared with nobody: the component is compiled without threads")]

@@ -10,6 +10,10 @@ use crate::record::Record;
 use std::time::Duration;
 use wasmtime::{Store, Trap};
 
+/// So many bytes of records, or one record, are given to an instance at a time. What comes of them fits into the cache of a
+/// processor's core, and a guest that takes its memory back after each call touches no more of it.
+const CALL_BYTES: usize = 16 * 1024;
+
 /// Makes instances of one component. No state survives an instance, so nothing leaks from one batch into another.
 pub(super) struct Instances {
     component: TransformPre<MemoryLimit>,
@@ -43,29 +47,24 @@ impl Instances {
         self.within_limits(engine, limits, 1, |instance| instance.configure(options))
     }
 
-    pub(super) fn transform(
+    /// Maps a batch in one instance, and makes something of each outcome as it comes.
+    pub(super) fn transform<T>(
         &self,
         engine: &Engine,
         options: &str,
         records: &[Record],
         limits: &Limits,
-    ) -> Result<Vec<guest::Outcome>, CallError> {
+        mut take: impl FnMut(guest::Outcome) -> T,
+    ) -> Result<Vec<T>, CallError> {
         self.within_limits(engine, limits, records.len(), |instance| {
             if instance.configure(options)?.is_err() {
                 return Err(CallError::OptionsRefused);
             }
-            let metadata: Vec<Vec<(&str, &str)>> = records.iter().map(metadata).collect();
-            let inputs: Vec<guest::Input<'_>> = records
-                .iter()
-                .zip(&metadata)
-                .map(|(record, metadata)| guest::Input { body: &record.body, metadata })
-                .collect();
-            let outcomes = instance.exports.callspan_transform_plugin().call_transform(&mut instance.store, &inputs);
-            let outcomes = outcomes.map_err(|error| instance.failure(error))?;
-            if outcomes.len() != records.len() {
-                return Err(CallError::OutcomeCount { records: records.len(), outcomes: outcomes.len() });
+            let mut taken = Vec::with_capacity(records.len());
+            for records in calls(records) {
+                taken.extend(instance.transform(records, limits)?.into_iter().map(&mut take));
             }
-            Ok(outcomes)
+            Ok(taken)
         })
     }
 
@@ -101,9 +100,40 @@ impl Instance {
         }
     }
 
+    fn transform(&mut self, records: &[Record], limits: &Limits) -> Result<Vec<guest::Outcome>, CallError> {
+        self.store.set_hostcall_fuel(limits.output_bytes_per_record_max.saturating_mul(records.len()));
+        let metadata: Vec<Vec<(&str, &str)>> = records.iter().map(metadata).collect();
+        let inputs: Vec<guest::Input<'_>> = records
+            .iter()
+            .zip(&metadata)
+            .map(|(record, metadata)| guest::Input { body: &record.body, metadata })
+            .collect();
+        let outcomes = self.exports.callspan_transform_plugin().call_transform(&mut self.store, &inputs);
+        let outcomes = outcomes.map_err(|error| self.failure(error))?;
+        if outcomes.len() != records.len() {
+            return Err(CallError::OutcomeCount { records: records.len(), outcomes: outcomes.len() });
+        }
+        Ok(outcomes)
+    }
+
     fn failure(&self, error: wasmtime::Error) -> CallError {
         failure(&self.store, error, Duration::ZERO)
     }
+}
+
+/// A batch, cut into what is given to an instance at a time.
+fn calls(mut records: &[Record]) -> impl Iterator<Item = &[Record]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |record: &&Record| {
+            bytes += record.body.len();
+            bytes <= CALL_BYTES
+        };
+        let count = records.iter().take_while(fits).count().max(1);
+        let (call, rest) = records.split_at_checked(count)?;
+        records = rest;
+        Some(call)
+    })
 }
 
 /// What an error of the engine says about the guest.
@@ -120,4 +150,23 @@ fn failure(store: &Store<MemoryLimit>, error: wasmtime::Error, budget: Duration)
 
 fn metadata(record: &Record) -> Vec<(&str, &str)> {
     record.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[test]
+    fn a_batch_is_cut_into_calls_without_losing_a_record() {
+        let record = |bytes: usize| Record { body: Bytes::from(vec![b' '; bytes]), metadata: Vec::new() };
+        let half = CALL_BYTES / 2;
+        let cut = |sizes: &[usize]| {
+            let records: Vec<Record> = sizes.iter().copied().map(record).collect();
+            calls(&records).map(<[Record]>::len).collect::<Vec<_>>()
+        };
+        assert_eq!(cut(&[]), [0; 0]);
+        assert_eq!(cut(&[half, half, half, half + 1, half, 1]), [2, 1, 1, 2]);
+        assert_eq!(cut(&[CALL_BYTES, 0, CALL_BYTES + 1, 2 * CALL_BYTES, 1]), [2, 1, 1, 1]);
+    }
 }

@@ -100,7 +100,7 @@ impl Loader {
         }
         // A record that any mapping can only refuse: what is tried is that the plugin runs.
         let trial = [Record { body: Bytes::from_static(b"{}"), metadata: Vec::new() }];
-        if let Err(error) = instances.transform(&self.engine, &settings.options, &trial, &settings.limits) {
+        if let Err(error) = instances.transform(&self.engine, &settings.options, &trial, &settings.limits, drop) {
             return Err(LoadError::Trial { plugin, error: error.to_string() });
         }
         let fingerprint = fingerprint::of(&component, &settings);
