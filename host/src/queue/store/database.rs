@@ -59,8 +59,9 @@ const CACHE: u64 = 8 * MIB;
 /// While a file of fingerprints is made, a hash of each is in memory.
 const FINGERPRINT_FILE: u64 = 16 * MIB;
 /// So many new files of fingerprints are merged at a time. They are hashes, so each merge rewrites a whole level: four files of
-/// 16 K each took 13 µs of CPU for a record once a million were known, eight of 28 K take 6 to 10.
-const FINGERPRINT_FILES_MERGED: u8 = 8;
+/// 16 K each took 13 µs of CPU for a record once a million were known, eight of 28 K 5 to 10, sixteen take 3, and to look into
+/// so many more files takes 2 at most.
+const FINGERPRINT_FILES_MERGED: u8 = 16;
 const JOURNALS: u64 = 128 * MIB;
 /// With more than one, the library's first passes work around in circles while the others are busy.
 const WORKERS: usize = 1;
