@@ -3,8 +3,7 @@
 use callspan_tests::{Decoder, Protocol, Request, Rotel, Service, Span, mapped, only, records, sorted};
 use serde_json::json;
 
-/// The ids that domain.md publishes for the seed sample.
-const SEED_TRACE: &str = "5bfc1a4b39bb81e7343973207e5b7395";
+/// The ids that are published for the vendor's sample.
 const SEED_SESSION: &str = "81dfc56499f61a80";
 const SEED_PARTICIPANT: &str = "2862e526f9b8d1b2";
 
@@ -31,7 +30,8 @@ fn a_collector_decodes_the_trace(protocol: Protocol) {
     assert_eq!(service.push(records::call("closing")).status, 200);
 
     let arrived = collector.spans_before(&trace_id_of(&records::call("closing")));
-    let (seed, transferred): (Vec<Span>, Vec<Span>) = arrived.into_iter().partition(|span| span.trace_id == SEED_TRACE);
+    let (seed, transferred): (Vec<Span>, Vec<Span>) =
+        arrived.into_iter().partition(|span| span.trace_id == records::SEED_TRACE);
     assert_is_seed(&seed);
     assert_eq!(sorted(transferred), mapped(records::TRANSFERRED), "the collector and `transform` agree");
 }
@@ -146,8 +146,8 @@ fn what_is_pushed_at_once_arrives_once_each() {
 fn assert_is_seed(spans: &[Span]) {
     assert_eq!(spans.len(), 2, "{spans:#?}");
     let (root, participant) = (only(spans, "outbound call"), only(spans, "serve miniProgramSeat"));
-    assert_eq!((root.trace_id.as_str(), root.span_id.as_str()), (SEED_TRACE, SEED_SESSION));
-    assert_eq!((participant.trace_id.as_str(), participant.span_id.as_str()), (SEED_TRACE, SEED_PARTICIPANT));
+    assert_eq!((root.trace_id.as_str(), root.span_id.as_str()), (records::SEED_TRACE, SEED_SESSION));
+    assert_eq!((participant.trace_id.as_str(), participant.span_id.as_str()), (records::SEED_TRACE, SEED_PARTICIPANT));
     assert_eq!((root.parent_span_id.as_str(), participant.parent_span_id.as_str()), ("", SEED_SESSION));
     assert_eq!((root.kind, participant.kind), (3, 1), "client, internal");
     assert_eq!((root.status, participant.status), (0, 0), "a number that does not exist is no fault of the system");

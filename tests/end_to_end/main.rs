@@ -39,6 +39,7 @@ mod privacy;
 mod queue_commands;
 mod queue_folder;
 mod refusals;
+mod released;
 mod room;
 mod rotation;
 mod several;

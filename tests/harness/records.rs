@@ -3,8 +3,11 @@
 /// The vendor's own sample, as its page prints it: a comma is missing after `"Zhang San"`.
 pub const SEED_RAW: &str = include_str!("../golden/payloads/seed-sample-raw.json");
 
-/// The same with the comma: two spans, whose ids domain.md publishes.
+/// The same with the comma: two spans, whose ids are published.
 pub const SEED: &str = include_str!("../golden/payloads/seed-sample-repaired.json");
+
+/// The id of its trace.
+pub const SEED_TRACE: &str = "5bfc1a4b39bb81e7343973207e5b7395";
 
 /// A call that went through IVR and queue, was missed by an agent, answered by another and transferred: six spans.
 pub const TRANSFERRED: &str = include_str!("../../examples/records/01-transferred.json");

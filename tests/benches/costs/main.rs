@@ -12,6 +12,7 @@ mod mapping;
 mod plain_reader;
 mod race;
 mod records;
+mod unguarded;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();

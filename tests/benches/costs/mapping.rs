@@ -6,9 +6,11 @@ use crate::allocations::allocations_of;
 use crate::plain_reader;
 use crate::race::{ROUNDS, race};
 use crate::records::records;
+use crate::unguarded::Unguarded;
 use callspan::record::Record;
 use callspan::transform::{Cache, Engine, Loader, Outcome, Plugin, Settings, Source};
 use callspan_tccc::{Mapping, bindings};
+use std::cell::RefCell;
 use std::hint::black_box;
 
 const BATCHES: [usize; 3] = [1, 64, 512];
@@ -22,6 +24,7 @@ pub(crate) fn measure() {
     let plugin = loader.load(&Source::Builtin, Settings::default()).expect("the built-in plugin loads");
     println!("medians of {ROUNDS} rounds; µs and allocations are for one record\n");
     boundary(&mapping, &plugin);
+    guards(&mapping, &plugin);
     readers(&mapping);
     linearity(&mapping, &plugin);
 }
@@ -49,6 +52,34 @@ fn boundary(mapping: &Mapping, plugin: &Plugin) {
                 allocations_of(component) as f64 / batch as f64,
             );
         }
+    }
+}
+
+/// The component in the host's care against the same component without: no clock that interrupts it, no limits, one
+/// instance for all batches, and nothing checked, derived or hidden of what it returns.
+fn guards(mapping: &Mapping, plugin: &Plugin) {
+    const BATCH: usize = 64;
+    println!("\nwhat the guards cost, batch of {BATCH}");
+    println!(
+        "{:>12} {:>10} {:>12} {:>11} {:>20} {:>18}",
+        "participants", "native µs", "unguarded µs", "guarded µs", "unguarded to native", "guarded to un…"
+    );
+    for participants in PARTICIPANTS {
+        let records = records(BATCH, participants);
+        let bodies: Vec<&[u8]> = records.iter().map(|record| &*record.body).collect();
+        let instance = RefCell::new(Unguarded::new());
+        let native = || drop(black_box(map_all(mapping, &records)));
+        let unguarded = || drop(black_box(instance.borrow_mut().transform(&bodies)));
+        let guarded = || drop(black_box(transform_all(plugin, &records)));
+        let [native_time, unguarded_time, guarded_time] = race([&native, &unguarded, &guarded]);
+        println!(
+            "{participants:>12} {:>10.1} {:>12.1} {:>11.1} {:>20.2} {:>18.2}",
+            native_time.micros / BATCH as f64,
+            unguarded_time.micros / BATCH as f64,
+            guarded_time.micros / BATCH as f64,
+            unguarded_time.ratio,
+            guarded_time.ratio / unguarded_time.ratio,
+        );
     }
 }
 
