@@ -16,6 +16,7 @@ function request()
     ["Content-Type"] = "application/json;charset=utf8",
     ["Host"] = "127.0.0.1",
     ["X-TCCC-PUSH-UUID"] = name,
+    ["Authorization"] = os.getenv("AUTHORIZATION"),
   }, before[index] .. name .. after[index])
 end
 
