@@ -8,11 +8,11 @@
 
 mod allocations;
 mod exporting;
+mod guards;
 mod mapping;
 mod plain_reader;
 mod race;
 mod records;
-mod unguarded;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
