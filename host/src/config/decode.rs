@@ -70,6 +70,15 @@ impl<'t, 'd> Table<'t, 'd> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node).filter(|node| !node.is_null())
     }
 
+    /// Learns the keys that these options have, and says nothing of their values.
+    pub(super) fn learn<T>(&mut self, read: impl FnOnce(&mut Table<'_, '_>) -> T) {
+        let mut unheard = self.report.silenced();
+        let known = std::mem::take(&mut self.known);
+        let mut table = Table { entries: self.entries, at: self.at, report: &mut unheard, known };
+        read(&mut table);
+        self.known = table.known;
+    }
+
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self) {
         for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {

@@ -97,6 +97,22 @@ fn what_cannot_work_is_told_with_its_key() {
     }
 }
 
+/// What the strategy was to be may be open, and yet some keys are of none.
+#[test]
+fn a_strategy_that_is_not_known_hides_no_key_that_is_wrong_for_all() {
+    for (strategy, expected) in [
+        ("strategy: digest,", "auth.strategy: expected none, basic, oauth2, jwt or hmac, not `digest`"),
+        ("", "auth.strategy: missing; expected none, basic, oauth2, jwt or hmac"),
+    ] {
+        let source = format!("auth: {{ {strategy} username: 1, jwks_url: x, pasword: w }}");
+        let mut told = told(&source);
+        told.sort();
+        assert_eq!(told, ["auth.pasword: unknown key; did you mean `password`?", expected], "{source}");
+    }
+    let of_several = told("auth: [{ strategy: digest, a: 1 }, { strategy: basic, username: u, password: w, b: 2 }]");
+    assert_eq!(of_several.len(), 3, "{of_several:?}");
+}
+
 #[test]
 fn files_are_looked_at_and_their_mistakes_told_without_what_they_hold() {
     let folder = tempfile::tempdir().expect("a folder");

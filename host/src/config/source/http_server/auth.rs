@@ -6,7 +6,7 @@ mod jwt;
 mod oauth2;
 mod rotating;
 
-use crate::config::decode::{Decode, Table, mismatch};
+use crate::config::decode::{Decode, Table};
 use crate::config::document::{Node, Value};
 use crate::config::path::At;
 use crate::config::problem::Report;
@@ -58,26 +58,33 @@ impl Decode for Auth {
 impl Decode for Strategy {
     fn decode(node: &Node, at: At<'_>, report: &mut Report<'_>) -> Option<Self> {
         let mut table = Table::open(node, at, report)?;
-        let names = STRATEGIES.map(|(name, _)| name);
-        let Some(strategy) = table.find("strategy") else {
-            table.report.add(at.key("strategy"), "missing; expected none, basic, oauth2, jwt or hmac");
+        let Some(name) = read_name(&mut table) else {
+            // Whichever it was to be, a key that none of them has is wrong.
+            table.learn(Basic::read);
+            table.learn(Oauth2::read);
+            table.learn(Jwt::read);
+            table.learn(Hmac::read);
+            table.finish();
             return None;
         };
-        // Which keys are unknown is only known where the strategy is.
-        let way = match word(strategy, at.key("strategy"), table.report, &names)? {
-            "none" => Strategy::None,
+        let way = match name {
             "basic" => Strategy::Basic(Basic::read(&mut table)),
             "oauth2" => Strategy::Oauth2(Oauth2::read(&mut table)),
             "jwt" => Strategy::Jwt(Jwt::read(&mut table)),
             "hmac" => Strategy::Hmac(Hmac::read(&mut table)),
-            _ => {
-                mismatch(strategy, at.key("strategy"), table.report, "a strategy");
-                return None;
-            }
+            _ => Strategy::None,
         };
         table.finish();
         Some(way)
     }
+}
+
+fn read_name(table: &mut Table<'_, '_>) -> Option<&'static str> {
+    let Some(strategy) = table.find("strategy") else {
+        table.report.add(table.at.key("strategy"), "missing; expected none, basic, oauth2, jwt or hmac");
+        return None;
+    };
+    word(strategy, table.at.key("strategy"), table.report, &STRATEGIES.map(|(name, _)| name))
 }
 
 impl Auth {
