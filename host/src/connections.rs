@@ -3,6 +3,8 @@
 mod activity;
 mod addresses;
 mod connection;
+mod counters;
+mod handshake;
 mod head;
 mod limits;
 mod secured;
@@ -10,7 +12,7 @@ mod secured;
 use addresses::Addresses;
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response};
 use connection::Serving;
 use hyper::body::Incoming;
@@ -31,6 +33,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 pub use addresses::origin;
+pub use counters::ConnectionCounters;
 pub use head::Excess;
 pub use limits::ConnectionLimits;
 pub use secured::{Secured, TlsFiles};
@@ -104,9 +107,11 @@ pub trait Respond: Clone + Send + 'static {
     }
 }
 
-fn plain_refusal(excess: Excess) -> Response<Body> {
+/// What is said where nobody knows better words.
+pub(crate) fn plain_refusal(excess: Excess) -> Response<Body> {
     let mut response = Response::new(Body::from(excess.to_string()));
     *response.status_mut() = excess.status();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     if matches!(excess, Excess::ManyRequests) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -127,11 +132,12 @@ const CROWD_TELL_INTERVAL: Duration = Duration::from_secs(60);
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) until the shutdown is there, then answers the requests in flight
-/// and closes every connection.
+/// and closes every connection. What becomes of each is counted.
 pub async fn serve(
     listener: impl Listen,
     responder: impl Respond,
     limits: ConnectionLimits,
+    counters: ConnectionCounters,
     shutdown: impl Future<Output = ()>,
 ) {
     let room = Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS)));
@@ -146,9 +152,10 @@ pub async fn serve(
         tokio::select! {
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => report(ended),
-            accepted = accept(&listener, &room) => match accepted {
+            accepted = accept(&listener, &room, &counters) => match accepted {
                 Ok((stream, peer, permit)) => {
                     let Some(guest) = addresses.admit(peer) else {
+                        counters.refused("connections_per_address_max");
                         if told_of_crowd.is_none_or(|told| told.elapsed() >= CROWD_TELL_INTERVAL) {
                             told_of_crowd = Some(Instant::now());
                             warn!(
@@ -160,9 +167,10 @@ pub async fn serve(
                         continue;
                     };
                     let connection = serving.clone().serve(listener.agree(stream), peer);
+                    let mut open = counters.open();
                     connections.spawn(async move {
-                        connection.await;
-                        drop((guest, permit));
+                        open.failure = connection.await.err();
+                        drop((open, guest, permit));
                     });
                 }
                 Err(error) => {
@@ -182,8 +190,15 @@ pub async fn serve(
 async fn accept<L: Listen>(
     listener: &L,
     room: &Arc<Semaphore>,
+    counters: &ConnectionCounters,
 ) -> io::Result<(L::Stream, Option<IpAddr>, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
+    let permit = match Arc::clone(room).try_acquire_owned() {
+        Ok(permit) => permit,
+        Err(_) => {
+            counters.delayed();
+            Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?
+        }
+    };
     let (stream, peer) = listener.next().await?;
     Ok((stream, peer, permit))
 }

@@ -7,7 +7,7 @@ mod sinks;
 mod sources;
 
 use crate::config::plan::{Plan, SinkKind};
-use crate::connections::{ConnectionLimits, serve};
+use crate::connections::{ConnectionCounters, ConnectionLimits, serve};
 use crate::delivery::{self, Healthcheck, Hold, Reports, Route, Turns};
 use crate::queue::{
     self, Capacity, Consume, ConsumerSettings, Durability, EmbeddedQueue, Joining, MemoryQueue, Room, Surroundings,
@@ -211,12 +211,24 @@ impl Service {
         let mut tasks = JoinSet::new();
         if let (Some(socket), Some(queue)) = (self.socket, &self.queue) {
             let router = admin::control_router(queue.control());
-            tasks.spawn(serve(socket, router, ConnectionLimits::default(), raised(&stop_admin)));
+            tasks.spawn(serve(
+                socket,
+                router,
+                ConnectionLimits::default(),
+                ConnectionCounters::default(),
+                raised(&stop_admin),
+            ));
         }
         if let Some(listener) = self.admin {
             tracing::info!(address = %listener.local_addr().context("failed to read an address")?, "admin listening");
             let router = admin::router(self.metrics, self.health);
-            tasks.spawn(serve(listener, router, ConnectionLimits::default(), raised(&stop_admin)));
+            tasks.spawn(serve(
+                listener,
+                router,
+                ConnectionLimits::default(),
+                ConnectionCounters::default(),
+                raised(&stop_admin),
+            ));
         }
         let mut sources = JoinSet::new();
         for source in self.sources {

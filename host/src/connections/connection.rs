@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its last.
 
 use super::activity::{Activity, Heard, InFlight};
+use super::handshake::Failure;
 use super::{ConnectionLimits, Excess, Respond, later};
 use axum::body::Body;
 use axum::http::header::CONNECTION;
@@ -34,21 +35,33 @@ pub(super) struct Serving<R> {
 
 impl<R: Respond> Serving<R> {
     /// Serves a connection once the other side has come to terms, which it gets a limited time for.
+    ///
+    /// # Errors
+    /// Why it did not.
     pub(super) async fn serve(
         mut self,
         agreed: impl Future<Output = io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>>,
         peer: Option<IpAddr>,
-    ) {
+    ) -> Result<(), Failure> {
         let agreed = timeout(self.limits.handshake_timeout, agreed);
         let agreed = tokio::select! {
             biased;
             agreed = agreed => agreed,
-            _ = self.closing.wait_for(|is_closing| *is_closing) => return,
+            _ = self.closing.wait_for(|is_closing| *is_closing) => return Ok(()),
         };
         match agreed {
-            Ok(Ok(stream)) => self.serve_agreed(stream, peer).await,
-            Ok(Err(error)) => debug!(%error, "no terms were found with a sender"),
-            Err(_) => debug!("a sender took too long to come to terms"),
+            Ok(Ok(stream)) => {
+                self.serve_agreed(stream, peer).await;
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                debug!(%error, "no terms were found with a sender");
+                Err(Failure::of(&error))
+            }
+            Err(_) => {
+                debug!("a sender took too long to come to terms");
+                Err(Failure::Slow)
+            }
         }
     }
 

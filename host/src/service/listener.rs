@@ -1,6 +1,6 @@
 //! Where a source listens, secured or not.
 
-use crate::connections::{ConnectionLimits, Respond, Secured, TlsFiles, serve};
+use crate::connections::{ConnectionCounters, ConnectionLimits, Respond, Secured, TlsFiles, serve};
 use crate::telemetry::{Health, Reporter};
 use crate::tls::ServerTls;
 use std::net::SocketAddr;
@@ -46,13 +46,14 @@ impl Listener {
         self,
         responder: impl Respond,
         limits: ConnectionLimits,
+        counters: ConnectionCounters,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) {
         let Self { listener, tls } = self;
-        let Some((files, health)) = tls else { return serve(listener, responder, limits, shutdown).await };
+        let Some((files, health)) = tls else { return serve(listener, responder, limits, counters, shutdown).await };
         let secured = Secured::new(listener, files.clone());
         tokio::select! {
-            () = serve(secured, responder, limits, shutdown) => {}
+            () = serve(secured, responder, limits, counters, shutdown) => {}
             () = files.watch(&health) => {}
         }
     }

@@ -5,7 +5,7 @@ use super::entrance::Entrance;
 use super::listener::Listener;
 use super::{listen, raised};
 use crate::config::plan::{ListenerPlan, Part, SourcePlan};
-use crate::connections::ConnectionLimits;
+use crate::connections::{ConnectionCounters, ConnectionLimits};
 use crate::intake::http_server::Receiver;
 use crate::intake::{SourceCounters, file, http_server, opentelemetry, stdin};
 use crate::telemetry::{Component, Health};
@@ -94,9 +94,10 @@ impl Source {
     /// When it cannot go on.
     pub(super) async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let Source { name, queue, component, kind } = self;
+        let connection_counters = || ConnectionCounters::new(&component);
         match kind {
             Kind::HttpServer { listener, receiver, connections } => {
-                listener.serve(receiver, connections, shutdown).await;
+                listener.serve(receiver, connections, connection_counters(), shutdown).await;
                 Ok(())
             }
             Kind::Opentelemetry { listeners, settings, connections } => {
@@ -105,7 +106,8 @@ impl Source {
                 let stop = watch::Sender::new(false);
                 let mut servers = JoinSet::new();
                 for listener in listeners {
-                    servers.spawn(listener.serve(router.clone(), connections, raised(&stop)));
+                    let counters = connection_counters();
+                    servers.spawn(listener.serve(router.clone(), connections, counters, raised(&stop)));
                 }
                 shutdown.await;
                 stop.send_replace(true);

@@ -41,6 +41,28 @@ pub const AUTH_FAILURES: Metric =
 pub const TOKENS: Metric = Metric { name: "tokens_issued", brief: "Tokens that clients were given." };
 pub const FILES_OPEN: Metric = Metric { name: "files_open", brief: "Files that are followed and open." };
 
+// Of the connections of a source that listens: those accepted are those open, ended, refused, and failed in the handshake.
+
+pub const CONNECTIONS_ACCEPTED: Metric =
+    Metric { name: "connections_accepted", brief: "Connections that were accepted." };
+/// As Vector calls it.
+pub const OPEN_CONNECTIONS: Metric = Metric { name: "open_connections", brief: "Connections that are open." };
+pub const CONNECTIONS_ENDED: Metric =
+    Metric { name: "connections_ended", brief: "Connections that were served and have ended." };
+/// By `reason`, the limit that was reached.
+pub const CONNECTIONS_REFUSED: Metric = Metric {
+    name: "connections_refused",
+    brief: "Connections that were closed at once, by the limit that was reached.",
+};
+/// By `reason`: `timeout`, `broken_off`, `not_tls`, `incompatible`, `no_certificate`, `wrong_certificate`, `declined`, where
+/// the sender did not want to go on, or `other`.
+pub const HANDSHAKES_FAILED: Metric =
+    Metric { name: "tls_handshakes_failed", brief: "Connections on which TLS was not agreed, by the reason." };
+pub const CONNECTIONS_DELAYED: Metric = Metric {
+    name: "connections_delayed",
+    brief: "Times that as many connections were open as may be, and the next had to wait.",
+};
+
 // Of the queue.
 
 pub const BUFFER_EVENTS: Metric = Metric { name: "buffer_size_events", brief: "Records that are not settled yet." };

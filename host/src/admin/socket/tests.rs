@@ -1,5 +1,5 @@
 use super::*;
-use crate::connections::{ConnectionLimits, serve};
+use crate::connections::{ConnectionCounters, ConnectionLimits, serve};
 use std::os::unix::fs::MetadataExt as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -28,7 +28,13 @@ impl Running {
         let socket = Socket::bind(data_dir, folder.path()).expect("the folder is ours");
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move { drop(stopped.await) };
-        let serving = tokio::spawn(serve(socket, control_router(Echo), ConnectionLimits::default(), shutdown));
+        let serving = tokio::spawn(serve(
+            socket,
+            control_router(Echo),
+            ConnectionLimits::default(),
+            ConnectionCounters::default(),
+            shutdown,
+        ));
         Running { folder, stop, serving }
     }
 

@@ -1,7 +1,7 @@
 //! The source as its senders see it, over sockets: what they are told, and what reaches the queue.
 
 use super::{Settings, router};
-use crate::connections::{ConnectionLimits, serve};
+use crate::connections::{ConnectionCounters, ConnectionLimits, serve};
 use crate::export::{RETRY_INFO, encoded_status};
 use crate::intake::SourceCounters;
 use crate::intake::double::Queue;
@@ -52,7 +52,7 @@ impl Service {
         let router = router("logs", Arc::clone(&queue), settings, counters);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        tokio::spawn(serve(listener, router, ConnectionLimits::default(), pending()));
+        tokio::spawn(serve(listener, router, ConnectionLimits::default(), ConnectionCounters::default(), pending()));
         Self { address, queue, component }
     }
 

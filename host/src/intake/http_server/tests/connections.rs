@@ -143,6 +143,9 @@ async fn a_connection_too_many_waits_until_another_ends() {
     let second = tokio::spawn(Answer::to(service.request(Method::POST, "/").body("{}")));
     tokio::task::yield_now().await;
     assert!(!second.is_finished());
+    while service.count(metric::CONNECTIONS_DELAYED) == 0 {
+        tokio::task::yield_now().await;
+    }
     drop(first);
     assert_eq!(second.await.expect("no panic").text, OK);
 }

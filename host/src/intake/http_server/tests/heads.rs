@@ -4,6 +4,7 @@ use super::service::{Answer, OK, Service};
 use crate::connections::ConnectionLimits;
 use crate::intake::double::Queue;
 use crate::intake::http_server::Settings;
+use crate::telemetry::metric;
 use axum::http::Method;
 use reqwest::Client;
 use std::time::Duration;
@@ -85,6 +86,8 @@ async fn one_connection_more_than_an_address_may_have_is_closed() {
     let mut first = TcpStream::connect(service.address).await.expect("a connection");
     let mut second = TcpStream::connect(service.address).await.expect("a connection");
     assert!(matches!(second.read(&mut [0]).await, Ok(0) | Err(_)), "it is closed without a word");
+    assert_eq!(service.refused_connections("connections_per_address_max"), 1);
+    assert_eq!(service.count(metric::CONNECTIONS_ACCEPTED), 2);
     let request = "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
     first.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = String::new();

@@ -1,6 +1,6 @@
 //! The intake as a service, with a queue that answers on cue.
 
-use crate::connections::{ConnectionLimits, serve};
+use crate::connections::{ConnectionCounters, ConnectionLimits, serve};
 use crate::intake::double::Queue;
 use crate::intake::http_server::auth::{AuthSettings, BasicSettings, Rotating, Way};
 use crate::intake::http_server::{Counters, Settings, receiver};
@@ -49,7 +49,8 @@ impl Service {
         let counters = Arc::new(Counters::new(&component));
         let receiver = receiver("pushes", Arc::clone(&queue), settings, counters).expect("no files");
         let (shutdown, asked) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, receiver, limits, async {
+        let connections = ConnectionCounters::new(&component);
+        let server = tokio::spawn(serve(listener, receiver, limits, connections, async {
             let _ = asked.await;
         }));
         Self { address, queue, metrics, component, shutdown, server }
@@ -82,6 +83,10 @@ impl Service {
 
     pub(super) fn requests(&self, status: &str) -> u64 {
         self.component.counter(metric::REQUESTS, &[("status", status)]).value()
+    }
+
+    pub(super) fn refused_connections(&self, limit: &str) -> u64 {
+        self.component.counter(metric::CONNECTIONS_REFUSED, &[("reason", limit)]).value()
     }
 
     /// Refused requests.

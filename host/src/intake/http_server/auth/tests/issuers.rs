@@ -157,6 +157,7 @@ impl Keys {
             listener,
             router,
             crate::connections::ConnectionLimits::default(),
+            crate::connections::ConnectionCounters::default(),
             std::future::pending(),
         ));
         keys
