@@ -4,6 +4,7 @@
 //! each part whether it can do its work now, and answers 503 while one cannot. Nothing here changes anything, and
 //! nothing here shows a record. What changes something, or shows one, goes through the `socket`.
 
+mod openapi;
 mod socket;
 
 use crate::telemetry::{Health, Metrics, State};
@@ -11,9 +12,11 @@ use axum::Router;
 use axum::extract::{Request, State as Context};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
+pub use openapi::describe;
 pub use socket::{ClientError, Socket, SocketClient, control_router};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -26,17 +29,20 @@ struct Admin {
     health: Health,
 }
 
-/// What `/readyz` answers.
-#[derive(Serialize)]
+/// Whether the service can do its work now.
+#[derive(JsonSchema, Serialize)]
 struct Readiness<'a> {
+    /// Whether every part can.
     ready: bool,
     parts: Vec<Part<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Part<'a> {
+    /// Its kind and its name.
     part: &'a str,
     ready: bool,
+    /// What keeps it from its work.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
@@ -48,12 +54,11 @@ pub fn router(metrics: Arc<Metrics>, health: Health) -> Router {
 
 async fn answer(Context(admin): Context<Admin>, request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let allow = [(header::ALLOW, "GET, HEAD"), (header::CONTENT_TYPE, TEXT)];
-        return (StatusCode::METHOD_NOT_ALLOWED, allow, "this listener only shows: use GET\n").into_response();
+        return not_shown();
     }
     match request.uri().path() {
         "/metrics" => admin.exposition(),
-        "/livez" => text(StatusCode::OK, "alive\n"),
+        "/livez" => alive(),
         "/readyz" => readiness(&admin.health.states()),
         path => match path.strip_prefix("/readyz/") {
             Some(part) => admin.part(part),
@@ -68,7 +73,7 @@ impl Admin {
             Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, EXPOSITION)], text).into_response(),
             Err(error) => {
                 tracing::error!(%error, "the metrics cannot be written");
-                text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written; the log says why\n")
+                unwritten()
             }
         }
     }
@@ -77,7 +82,7 @@ impl Admin {
         let states = self.health.states();
         match states.into_iter().find(|state| state.part == name) {
             Some(state) => readiness(&[state]),
-            None => text(StatusCode::NOT_FOUND, "there is no such part; /readyz lists them\n"),
+            None => no_such_part(),
         }
     }
 }
@@ -91,6 +96,23 @@ fn readiness(states: &[State]) -> Response {
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let text = serde_json::to_string(&Readiness { ready, parts }).expect("its keys are strings and its values text");
     (status, [(header::CONTENT_TYPE, "application/json")], text + "\n").into_response()
+}
+
+fn alive() -> Response {
+    text(StatusCode::OK, "alive\n")
+}
+
+fn no_such_part() -> Response {
+    text(StatusCode::NOT_FOUND, "there is no such part; /readyz lists them\n")
+}
+
+fn unwritten() -> Response {
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written; the log says why\n")
+}
+
+fn not_shown() -> Response {
+    let allow = [(header::ALLOW, "GET, HEAD"), (header::CONTENT_TYPE, TEXT)];
+    (StatusCode::METHOD_NOT_ALLOWED, allow, "this listener only shows: use GET\n").into_response()
 }
 
 fn text(status: StatusCode, text: &'static str) -> Response {

@@ -90,11 +90,11 @@ pub enum Command {
     /// and backends answer, to which an export request without a span is sent. Each finding says what was found and what to
     /// do. Nothing on disk is changed. The exit code is 1 if there is an error.
     Doctor(Doctor),
-    /// Print the JSON Schema of the configuration.
+    /// Print the JSON Schema of the configuration, or with --openapi what a service answers over HTTP.
     ///
     /// Editors complete and check a configuration with it: `callspan schema > callspan.schema.json`, and as the first
     /// line of the file `# yaml-language-server: $schema=callspan.schema.json`.
-    Schema,
+    Schema(Schema),
     /// Print what a shell needs to complete callspan's arguments.
     ///
     /// For bash: `callspan completions bash > /etc/bash_completion.d/callspan`.
@@ -203,6 +203,20 @@ pub struct TraceId {
     /// The session's id, SessionId in the record.
     #[arg(value_name = "SESSIONID")]
     pub session_id: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Schema {
+    /// Print the OpenAPI description (version 3.1) of what a service answers: to pushes, to requests for tokens, and on
+    /// its admin listener.
+    #[arg(long)]
+    pub openapi: bool,
+    /// Describe the service of this configuration; without it, one that has every default.
+    #[arg(long, value_name = "FILE", requires = "openapi")]
+    pub config: Option<PathBuf>,
+    /// Describe the source of this name, where pushes come to several.
+    #[arg(long, value_name = "NAME", requires = "openapi")]
+    pub source: Option<String>,
 }
 
 #[derive(Args, Debug)]

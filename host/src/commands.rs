@@ -66,7 +66,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man(arguments) => man::run(arguments),
         Command::Validate(arguments) => validate::run(arguments),
-        Command::Schema => schema::run(),
+        Command::Schema(arguments) => schema::run(arguments),
         Command::DeadLetter(arguments) => dead_letter::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Queue(arguments) => queue::run(arguments),

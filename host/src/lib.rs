@@ -19,7 +19,7 @@
 //! Each module may use what stands to its right, never what stands to its left:
 //!
 //! ```text
-//! main → args, commands → service, shutdown → config → admin, delivery, intake → export → transform → queue → connections, record, secret, setting_file, span, telemetry, tls, watched
+//! main → args, commands → service, shutdown → config → admin, delivery, intake → export → transform → queue → connections, openapi, record, secret, setting_file, span, telemetry, tls, watched
 //! ```
 
 pub mod admin;
@@ -30,6 +30,7 @@ pub mod connections;
 pub mod delivery;
 pub mod export;
 pub mod intake;
+pub mod openapi;
 pub mod queue;
 pub mod record;
 pub mod secret;

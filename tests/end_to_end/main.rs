@@ -31,6 +31,7 @@ mod inputs;
 mod intake_tls;
 mod machine;
 mod misbehaviour;
+mod openapi;
 mod otlp_logs;
 mod pace;
 mod plugins;

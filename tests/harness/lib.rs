@@ -45,6 +45,7 @@ mod wait;
 
 pub mod documents;
 pub mod guests;
+pub mod openapi;
 pub mod records;
 pub mod schema;
 pub mod yaml;

@@ -20,6 +20,17 @@ pub enum Excess {
 const HEADER_BYTES_MORE: usize = 32;
 
 impl Excess {
+    /// One of each.
+    #[must_use]
+    pub fn all(limits: &ConnectionLimits) -> [Self; 4] {
+        [
+            Self::LongUri { limit: limits.uri_bytes_max },
+            Self::ManyHeaders { limit: limits.headers_max },
+            Self::LongHeaders { limit: limits.header_bytes_max },
+            Self::ManyRequests,
+        ]
+    }
+
     /// The status that says so (RFC 9110, sections 15.5.15 and 15.6.4; RFC 6585, section 5).
     #[must_use]
     pub fn status(self) -> StatusCode {

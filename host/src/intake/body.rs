@@ -48,6 +48,11 @@ pub(super) enum BodyError {
 }
 
 impl BodyError {
+    /// One of each.
+    pub(super) fn all(limit: usize) -> [Self; 5] {
+        [Self::UnknownEncoding, Self::TooLarge { limit }, Self::BrokenOff, Self::BrokenEncoding, Self::Slow]
+    }
+
     /// Stable, for scripts and metrics.
     pub(super) fn code(&self) -> &'static str {
         match self {

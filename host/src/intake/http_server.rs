@@ -35,6 +35,7 @@
 pub mod auth;
 mod counters;
 mod log_lines;
+mod openapi;
 mod place;
 mod receive;
 mod refusal;
@@ -52,6 +53,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use counters::Counters;
+pub use openapi::describe;
 pub use receive::Receiver;
 
 /// What is taken in, and how much of it.

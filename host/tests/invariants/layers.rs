@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
     &["export"],
     &["transform"],
     &["queue"],
-    &["connections", "record", "secret", "setting_file", "span", "telemetry", "tls", "watched"],
+    &["connections", "openapi", "record", "secret", "setting_file", "span", "telemetry", "tls", "watched"],
 ];
 
 #[test]

@@ -28,6 +28,7 @@ mod hmac;
 mod jwt;
 mod key_set;
 mod lockout;
+pub(super) mod openapi;
 mod origin;
 mod path_secret;
 mod remote_keys;

@@ -20,6 +20,7 @@ use crate::record::{Position, Rejection};
 use axum::body::{Body, Bytes};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -44,13 +45,18 @@ pub(super) struct Error {
     content: Content,
 }
 
-#[derive(Debug, Serialize)]
-struct Content {
+/// What an error says.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct Content {
+    /// The HTTP status.
     #[serde(rename = "ErrCode")]
     status: u16,
+    /// What is wrong, for a person.
     #[serde(rename = "ErrMsg")]
     message: String,
+    /// What is wrong, for a program.
     code: &'static str,
+    /// On the records that were not taken.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     records: Vec<Verdict>,
     /// Verdicts that are left out.
@@ -59,12 +65,17 @@ struct Content {
 }
 
 /// On a record that was not taken.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Verdict {
+    /// The record's place among those of the body, counted from 0.
     index: usize,
+    /// What is wrong, for a program.
     code: String,
+    /// Of the body, counted from 1.
     line: u64,
+    /// In bytes, counted from 1.
     column: u64,
+    /// What is wrong, for a person.
     message: String,
 }
 
@@ -114,6 +125,21 @@ impl Reply {
         }
     }
 
+    /// One of each reply to a body of which records are not taken. Only who waits for the sinks hears what they say.
+    pub(super) fn each_to_records(waits_for_sinks: bool) -> Vec<Self> {
+        let rejected = |class: &str, message: &str| {
+            let (class, code) = (class.to_owned(), class.to_owned());
+            let rejection = Rejection { class, code, path: None, message: message.to_owned(), position: None };
+            Fate::Settled(Settlement::Rejected(rejection))
+        };
+        let malformed = rejected("malformed", "expected `,` or `}`");
+        let incomplete = waits_for_sinks.then(|| rejected("incomplete", "the record has no SessionId"));
+        let not_stored = Fate::Settled(Settlement::RetryAfter(RETRY_AFTER));
+        let found = [Found { index: 0, line: 1, column: 1, body: None }];
+        let fates = [malformed, Fate::NotTaken, not_stored].into_iter().chain(incomplete);
+        fates.map(|fate| Self::to_records(&found, vec![fate])).collect()
+    }
+
     fn again(status: StatusCode, delay: Duration, verdicts: Verdicts) -> Self {
         let headers = vec![(header::RETRY_AFTER, whole_seconds(delay).into())];
         let (message, code) = match status {
@@ -149,6 +175,14 @@ impl Reply {
             Self::Ok => None,
             Self::Token(answer) => answer.code(),
             Self::Error(error) => Some(error.content.code),
+        }
+    }
+
+    /// What it says of that, for a person.
+    pub(super) fn message(&self) -> &str {
+        match self {
+            Self::Error(error) => &error.content.message,
+            Self::Ok | Self::Token(_) => "",
         }
     }
 

@@ -142,7 +142,7 @@ impl AuthSettings {
     }
 
     /// The way by tokens that are fetched here; there is one at most.
-    pub(super) fn oauth2(&self) -> Option<&Oauth2Settings> {
+    pub(in crate::intake::http_server) fn oauth2(&self) -> Option<&Oauth2Settings> {
         self.ways.iter().find_map(|way| match way {
             Way::Oauth2(oauth2) => Some(oauth2),
             _ => None,

@@ -52,8 +52,17 @@ const AUTHORIZATION_BYTES_MAX: usize = 8 * 1024;
 
 const BEARER_CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"callspan\"");
 const INVALID_TOKEN: HeaderValue = HeaderValue::from_static("Bearer realm=\"callspan\", error=\"invalid_token\"");
-const INSUFFICIENT_SCOPE: HeaderValue =
+pub(super) const INSUFFICIENT_SCOPE: HeaderValue =
     HeaderValue::from_static("Bearer realm=\"callspan\", error=\"insufficient_scope\"");
+
+/// What a sender that shows nothing is asked for, where this is the way.
+pub(super) fn challenge(way: &Way) -> HeaderValue {
+    match way {
+        Way::Basic(_) => basic::CHALLENGE,
+        Way::Oauth2(_) | Way::Jwt(_) => BEARER_CHALLENGE,
+        Way::Hmac(_) => hmac::CHALLENGE,
+    }
+}
 
 impl Strategies {
     pub(super) fn new(settings: &AuthSettings, source: &str, lasting: &Lasting) -> Result<Self, String> {

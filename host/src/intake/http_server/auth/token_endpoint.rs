@@ -5,10 +5,13 @@
 use super::basic::{self, user_and_password};
 use super::failure::Failure;
 use super::tokens::{SCOPE, Tokens};
+use crate::openapi::Description;
 use axum::body::Body;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{HeaderMap, Response, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -39,7 +42,8 @@ pub(in crate::intake::http_server) enum TokenError {
     ServerError,
 }
 
-#[derive(Serialize)]
+/// A token (RFC 6749, section 5.1).
+#[derive(JsonSchema, Serialize)]
 struct Granted<'a> {
     access_token: &'a str,
     token_type: &'static str,
@@ -47,7 +51,8 @@ struct Granted<'a> {
     scope: &'static str,
 }
 
-#[derive(Serialize)]
+/// Why there is none (RFC 6749, section 5.2).
+#[derive(JsonSchema, Serialize)]
 struct Refused {
     error: &'static str,
     error_description: String,
@@ -123,6 +128,19 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 }
 
 impl TokenAnswer {
+    /// What a token looks like, and a refusal.
+    pub(in crate::intake::http_server) fn schemas(description: &mut Description) -> (Value, Value) {
+        (description.schema::<Granted<'_>>("Token"), description.schema::<Refused>("TokenRefusal"))
+    }
+
+    /// In a few words.
+    pub(in crate::intake::http_server) fn summary(&self) -> String {
+        match self {
+            Self::Granted { .. } => "here is a token".to_owned(),
+            Self::Refused(error) => error.to_string(),
+        }
+    }
+
     pub(in crate::intake::http_server) fn status(&self) -> StatusCode {
         match self {
             Self::Granted { .. } => StatusCode::OK,
@@ -165,6 +183,15 @@ impl TokenAnswer {
 }
 
 impl TokenError {
+    /// One of each.
+    pub(in crate::intake::http_server) const ALL: [Self; 5] = [
+        Self::InvalidRequest,
+        Self::InvalidClient(Failure::Wrong),
+        Self::UnsupportedGrantType,
+        Self::InvalidScope,
+        Self::ServerError,
+    ];
+
     fn code(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
