@@ -1,9 +1,13 @@
 //! Pushes over TLS: senders see a certificate, and may have to show one; what is replaced holds without a restart, and
 //! without a push that fails.
 
-use callspan_tests::{Authority, Service, Signal, records, wait_until};
+use callspan_tests::{
+    Application, Authority, Curl, Decoder, Endpoint, Logging, Protocol, Service, Signal, mapped, records, sorted,
+    wait_until,
+};
 use reqwest::{Certificate, Client, Identity};
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 const HOST: &str = "127.0.0.1";
+const FAILED: &str = "callspan_tls_handshakes_failed_total";
 const REPLACED: &str = "changed and are used from now on";
 
 /// A folder with `ca.crt`, and `server.crt` and `server.key` of a service whose CA that is.
@@ -33,9 +38,15 @@ impl Files {
 
     /// A service that shows what is in the folder.
     fn service(&self, options: &str) -> Service {
+        self.service_held_to("", options)
+    }
+
+    /// The same with these limits.
+    fn service_held_to(&self, limits: &str, options: &str) -> Service {
         let folder = self.path().display();
         let tls = format!("tls: {{ crt_file: '{folder}/server.crt', key_file: '{folder}/server.key', {options} }}");
-        let source = format!("sources: {{ tccc: {{ type: http_server, address: '127.0.0.1:0', {tls} }} }}");
+        let limits = format!("limits: {{ {limits} }}");
+        let source = format!("sources: {{ tccc: {{ type: http_server, address: '127.0.0.1:0', {limits}, {tls} }} }}");
         Service::new().durable().config(&source).start()
     }
 
@@ -156,6 +167,121 @@ fn a_handshake_that_does_not_come_holds_up_nobody() {
     service.signal(Signal::TERM);
     assert_eq!(service.wait().code(), Some(0));
     drop(silent);
+}
+
+/// Old versions are refused, by the one that is configured as the least; those from it on are served.
+#[test]
+fn versions_before_the_least_are_refused() {
+    let files = Files::new();
+    for (options, refused, served) in
+        [("", vec!["1.1"], vec!["1.2", "1.3"]), ("min_version: '1.3'", vec!["1.1", "1.2"], vec!["1.3"])]
+    {
+        let service = files.service(options);
+        let pushed = |version: &str| {
+            let only = [&format!("--tlsv{version}"), "--tls-max", version, "--ciphers", "DEFAULT@SECLEVEL=0"];
+            let ca = files.path().join("ca.crt").display().to_string();
+            let curl = Curl::new(&format!("https://{}/", service.address()))?;
+            Some(curl.arguments(&only).arguments(&["--cacert", &ca, "--data-binary", "@-"]).run(records::SEED))
+        };
+        for version in &served {
+            let Some(finished) = pushed(version) else { return };
+            assert!(finished.code == Some(0) && finished.stdout.contains(" 200"), "{options} {version}: {finished:?}");
+        }
+        for version in &refused {
+            let Some(finished) = pushed(version) else { return };
+            assert_ne!(finished.code, Some(0), "{options} {version}: {finished:?}");
+        }
+        // It was the service that did not want to, not curl.
+        let incompatible = [r#"reason="incompatible""#];
+        service.wait_for_metric(FAILED, &incompatible, refused.len() as f64);
+    }
+}
+
+/// Who does not come to terms in time is closed; a connection on which that was done before goes on.
+#[test]
+fn a_handshake_has_a_time() {
+    let files = Files::new();
+    let service = files.service_held_to("handshake_timeout_secs: 1, header_timeout_secs: 600", "");
+    let runtime = runtime();
+    let ca = Certificate::from_pem(&fs::read(files.path().join("ca.crt")).expect("it was written")).expect("one");
+    let sender = Client::builder().no_proxy().tls_certs_only([ca]).build().expect("a sender that keeps its connection");
+    assert_eq!(runtime.block_on(push(&sender, service.address(), "before")).expect("an answer"), 200);
+    let mut silent = TcpStream::connect(service.address()).expect("it listens");
+    assert_eq!(silent.read(&mut [0]).expect("it is closed"), 0);
+    service.wait_for_metric(FAILED, &[r#"reason="timeout""#], 1.0);
+    assert_eq!(runtime.block_on(push(&sender, service.address(), "after")).expect("an answer"), 200);
+    assert_eq!(service.metric("callspan_connections_accepted_total", &[]), 2.0, "it is the same connection");
+}
+
+/// Each way to fail is counted as what it is, and no connection is lost from the books.
+#[test]
+fn every_connection_is_accounted_for() {
+    let files = Files::new();
+    files.authority.issue("sender", files.path(), "sender");
+    let stranger = Authority::new("strange");
+    stranger.write(files.path(), "strange-ca");
+    stranger.issue("sender", files.path(), "stranger");
+    let ca = format!("ca_file: '{}/ca.crt', verify_certificate: true", files.path().display());
+    let service = files.service_held_to("connections_per_address_max: 3, header_timeout_secs: 600", &ca);
+    let runtime = runtime();
+    let pushed = |sender: &Client| runtime.block_on(push(sender, service.address(), "one")).is_ok();
+    assert!(pushed(&files.sender(Some("sender"))));
+    assert!(!pushed(&files.sender(None)));
+    assert!(!pushed(&files.sender(Some("stranger"))));
+    let strange = Certificate::from_pem(&fs::read(files.path().join("strange-ca.crt")).expect("it was written"));
+    let distrustful = Client::builder().no_proxy().tls_certs_only([strange.expect("one")]).build().expect("a sender");
+    assert!(!pushed(&distrustful));
+    let connect = || TcpStream::connect(service.address()).expect("it listens");
+    connect().write_all(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    drop(connect());
+    for (reason, count) in
+        [("no_certificate", 1.0), ("wrong_certificate", 1.0), ("declined", 1.0), ("not_tls", 1.0), ("broken_off", 1.0)]
+    {
+        service.wait_for_metric(FAILED, &[&format!("reason={reason:?}")], count);
+    }
+    service.wait_for_metric("callspan_open_connections", &[], 0.0);
+    let held = [connect(), connect(), connect()];
+    service.wait_for_metric("callspan_open_connections", &[], 3.0);
+    assert_eq!(connect().read(&mut [0]).unwrap_or_default(), 0, "it is closed without a word");
+    service.wait_for_metric("callspan_connections_refused_total", &[r#"reason="connections_per_address_max""#], 1.0);
+    let books = || {
+        ["accepted", "ended", "refused"].map(|kind| service.metric(&format!("callspan_connections_{kind}_total"), &[]))
+    };
+    let [accepted, ended, refused] = books();
+    assert_eq!((accepted, ended, refused), (10.0, 1.0, 1.0));
+    assert_eq!(accepted, ended + refused + service.metric(FAILED, &[]) + 3.0);
+    drop(held);
+    service.wait_for_metric("callspan_open_connections", &[], 0.0);
+    let [accepted, ended, refused] = books();
+    assert_eq!(accepted, ended + refused + service.metric(FAILED, &[]));
+}
+
+/// An application that logs over TLS is heard, over gRPC and over HTTP, and one that does not trust the certificate is not.
+#[test]
+fn logs_come_over_tls_too() {
+    let files = Files::new();
+    let stranger = Authority::new("strange");
+    stranger.write(files.path(), "strange-ca");
+    let Some(backend) = Decoder::start() else { return };
+    let folder = files.path().display();
+    let tls = format!("tls: {{ crt_file: '{folder}/server.crt', key_file: '{folder}/server.key' }}");
+    let listeners = ["grpc", "http"].map(|name| format!("{name}: {{ address: '127.0.0.1:0', {tls} }}")).join(", ");
+    let config = format!("sources: {{ otlp: {{ type: opentelemetry, {listeners} }} }}");
+    let service = Service::new().config(&config).export_to(backend.endpoint(Protocol::Grpc)).start();
+    let record = [records::compact(records::SEED)];
+    for (protocol, address) in [Protocol::Grpc, Protocol::Http].into_iter().zip(service.addresses_of("otlp")) {
+        let endpoint = Endpoint { url: format!("https://{address}"), protocol };
+        let Some(application) = Application::new(&endpoint) else { return };
+        let finished = application.trusting(&files.path().join("ca.crt")).log(Logging::Logger, &record);
+        assert_eq!(finished.code, Some(0), "{protocol:?}: {}\n{}", finished.stderr, service.log());
+        assert_eq!(sorted(backend.take_export().spans), mapped(records::SEED), "{protocol:?}");
+    }
+    let Some(address) = service.addresses_of("otlp").pop() else { panic!("two listeners") };
+    let endpoint = Endpoint { url: format!("https://{address}"), protocol: Protocol::Http };
+    let Some(distrustful) = Application::new(&endpoint) else { return };
+    let finished = distrustful.trusting(&files.path().join("strange-ca.crt")).log(Logging::Logger, &record);
+    assert_ne!(finished.code, Some(0), "it trusts whoever answers");
+    assert!(service.metric(FAILED, &[r#"component_type="opentelemetry""#]) >= 1.0);
 }
 
 /// A service whose certificate cannot be used does not start, and says which file is at fault.

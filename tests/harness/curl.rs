@@ -1,7 +1,7 @@
 //! The real curl, as people and scripts use it.
 
 use crate::child::PATIENCE;
-use crate::command::run_to_end;
+use crate::command::{Finished, run_to_end};
 use crate::http::Reply;
 use crate::peers::program;
 use std::process::Command;
@@ -26,9 +26,14 @@ impl Curl {
         self
     }
 
+    /// Runs it to its end, whether there is an answer or not.
+    pub fn run(self, input: impl Into<Vec<u8>>) -> Finished {
+        run_to_end(self.0, input.into())
+    }
+
     /// Runs it, and waits for the answer. The input is what `--data-binary @-` sends.
     pub fn send(self, input: impl Into<Vec<u8>>) -> Reply {
-        let finished = run_to_end(self.0, input.into());
+        let finished = self.run(input);
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
         Reply::parse(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {}", finished.stdout))
     }

@@ -46,6 +46,15 @@ impl Application {
         Some(Self { command })
     }
 
+    /// Trusts the CA whose certificate is in this file.
+    #[must_use]
+    pub fn trusting(mut self, ca_file: &Path) -> Self {
+        self.command.env("OTEL_EXPORTER_OTLP_CERTIFICATE", ca_file);
+        // What the machine says to the SDK's library of HTTP would win.
+        self.command.env_remove("REQUESTS_CA_BUNDLE").env_remove("CURL_CA_BUNDLE");
+        self
+    }
+
     /// Compresses what it exports.
     #[must_use]
     pub fn gzip(mut self) -> Self {
