@@ -29,6 +29,7 @@ mod holding;
 mod hostile;
 mod inputs;
 mod intake_tls;
+mod issuers;
 mod machine;
 mod misbehaviour;
 mod openapi;

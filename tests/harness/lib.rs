@@ -56,7 +56,7 @@ pub use curl::Curl;
 pub use decoder::{Cue, Decoder, Export};
 pub use hosts::Hosts;
 pub use http::{Connection, Reply, Request};
-pub use issuer::{Issuer, signed_with_secret};
+pub use issuer::{Issuer, KeyServer, signed_with_secret};
 pub use line::{Fault, Line};
 pub use load::Load;
 pub use logs::{Application, Logging, LogsAnswer, send_logs};
