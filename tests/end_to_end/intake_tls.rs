@@ -12,9 +12,12 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const HOST: &str = "127.0.0.1";
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 const FAILED: &str = "callspan_tls_handshakes_failed_total";
 const REPLACED: &str = "changed and are used from now on";
 
@@ -207,6 +210,7 @@ fn a_handshake_has_a_time() {
     let sender = Client::builder().no_proxy().tls_certs_only([ca]).build().expect("a sender that keeps its connection");
     assert_eq!(runtime.block_on(push(&sender, service.address(), "before")).expect("an answer"), 200);
     let mut silent = TcpStream::connect(service.address()).expect("it listens");
+    silent.set_read_timeout(Some(PATIENCE)).expect("a time");
     assert_eq!(silent.read(&mut [0]).expect("it is closed"), 0);
     service.wait_for_metric(FAILED, &[r#"reason="timeout""#], 1.0);
     assert_eq!(runtime.block_on(push(&sender, service.address(), "after")).expect("an answer"), 200);

@@ -1,10 +1,11 @@
 //! More connections than anybody needs.
 
-use super::{assert_unharmed, connect, held_to, until_closed};
+use super::{PATIENCE, assert_unharmed, connect, held_to, until_closed};
 use callspan_tests::Service;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 const CONNECTIONS: usize = 10_000;
 const ADDRESSES: usize = 20;
@@ -51,7 +52,7 @@ fn one_address_cannot_take_all_connections() {
         }
         for _ in 0..10 * SHARE {
             let beyond = connect_from(&service, 1).await;
-            beyond.readable().await.expect("it is told");
+            timeout(PATIENCE, beyond.readable()).await.expect("it is not held").expect("it is told");
             assert!(!matches!(beyond.try_read(&mut [0]), Ok(1..)), "it is closed without a word");
         }
         held

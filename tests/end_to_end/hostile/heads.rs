@@ -17,6 +17,16 @@ fn a_huge_head_is_refused_before_it_is_all_there() {
     assert_unharmed(&service);
 }
 
+/// It is not waited for its end, which never comes.
+#[test]
+fn a_head_that_is_too_long_already_ends_the_connection() {
+    let service = held_to("limits: { header_timeout_secs: 600, idle_timeout_secs: 600 }").start();
+    let answer = answers_to(&service, format!("POST / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(100_000)));
+    // What it still sends may reset the connection before the answer is seen.
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert_unharmed(&service);
+}
+
 /// Two lengths could be read as one request here and as two elsewhere (RFC 9112, section 6.3). What follows on the same
 /// connection is never answered.
 #[test]

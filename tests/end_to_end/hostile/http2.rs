@@ -1,7 +1,7 @@
 //! HTTP/2, frame by frame (RFC 9113, section 4.1).
 
 use super::{assert_unharmed, connect, held_to};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 
 const DATA: u8 = 0;
@@ -156,12 +156,19 @@ struct Frame {
 }
 
 impl Frame {
-    /// The next one, if one comes.
+    /// The next one, if one comes before the other side closes, which it does.
     fn read(reader: &mut TcpStream) -> Option<Self> {
+        let mut read = |bytes: &mut [u8]| match reader.read_exact(bytes) {
+            Ok(()) => Some(()),
+            Err(error) => {
+                assert_ne!(error.kind(), ErrorKind::WouldBlock, "it is not closed");
+                None
+            }
+        };
         let mut head = [0; 9];
-        reader.read_exact(&mut head).ok()?;
+        read(&mut head)?;
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-        reader.read_exact(&mut payload).ok()?;
+        read(&mut payload)?;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
         Some(Self { kind: head[3], stream, payload })
     }

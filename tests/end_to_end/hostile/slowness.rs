@@ -1,7 +1,7 @@
 //! Clients that take their time, or go before they are done.
 
 use super::{assert_unharmed, connect, held_to, push, until_closed};
-use callspan_tests::records;
+use callspan_tests::{Connection, Request, records};
 use std::io::Write as _;
 
 const CLIENTS: usize = 50;
@@ -23,6 +23,16 @@ fn headers_that_do_not_come_to_an_end_are_not_waited_for() {
     for mut client in clients {
         assert_eq!(until_closed(&mut client), "");
     }
+    assert_unharmed(&service);
+}
+
+/// Nothing more is asked on it, so nothing is waited for.
+#[test]
+fn a_connection_that_is_left_open_is_closed() {
+    let service = held_to("limits: { idle_timeout_secs: 1, header_timeout_secs: 600 }").start();
+    let mut connection = Connection::open(service.address());
+    assert_eq!(connection.send(&Request::push(records::SEED)).status, 200);
+    connection.wait_for_end();
     assert_unharmed(&service);
 }
 
