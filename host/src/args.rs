@@ -90,7 +90,7 @@ pub enum Command {
     /// and backends answer, to which an export request without a span is sent. Each finding says what was found and what to
     /// do. Nothing on disk is changed. The exit code is 1 if there is an error.
     Doctor(Doctor),
-    /// Print the JSON Schema of the configuration, or with --openapi what a service answers over HTTP.
+    /// Print the JSON Schema of the configuration, or what a service answers.
     ///
     /// Editors complete and check a configuration with it: `callspan schema > callspan.schema.json`, and as the first
     /// line of the file `# yaml-language-server: $schema=callspan.schema.json`.
