@@ -27,6 +27,7 @@ use bytes::Bytes;
 use input::{Input, Place, trimmed};
 use serde::de::IgnoredAny;
 use std::io::{self, BufRead, Read};
+use std::ops::Range;
 use structure::{Part, Structure};
 
 pub use concatenated::concatenated;
@@ -324,6 +325,13 @@ fn read_value(structure: &mut Structure, bytes: &[u8]) -> (usize, bool) {
         }
     }
     (bytes.len(), false)
+}
+
+/// A part of a text, which shares its memory; but one that is small beside it gets its own, so that nothing that waits
+/// takes far more memory than it counts for.
+fn part_of(text: &Bytes, range: Range<usize>) -> Bytes {
+    let part = text.slice(range);
+    if part.len() < text.len() / 2 { Bytes::copy_from_slice(&part) } else { part }
 }
 
 fn is_json(text: &[u8]) -> bool {

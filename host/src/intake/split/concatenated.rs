@@ -1,6 +1,6 @@
 //! Objects that stand one behind the other on a line, with nothing between them but blanks, as some relays put them.
 
-use super::Found;
+use super::{Found, part_of};
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 
@@ -49,7 +49,7 @@ fn part(found: &Found, body: &Bytes, begin: usize, end: usize) -> Found {
         Some(end_of_line) => (begin - end_of_line) as u64,
         None => found.column + begin as u64,
     };
-    Found { index: found.index, line: found.line + lines, column, body: Some(body.slice(begin..begin + length)) }
+    Found { index: found.index, line: found.line + lines, column, body: Some(part_of(body, begin..begin + length)) }
 }
 
 #[cfg(test)]

@@ -392,3 +392,19 @@ proptest! {
         prop_assert_eq!(visible(&bodies), visible(&bytes));
     }
 }
+
+/// In a queue each record counts for its own bytes.
+#[test]
+fn a_record_that_is_a_small_part_of_its_text_holds_on_to_none_of_it() {
+    let shares = |text: String| {
+        let text = Bytes::from(text);
+        let records = whole(&text, NO_LIMIT).into_iter().flat_map(|found| concatenated(found, 10));
+        let within = |body: Bytes| text.as_ptr_range().contains(&body.as_ptr());
+        records.filter_map(|found| found.body).map(within).collect::<Vec<_>>()
+    };
+    let record = r#"{"a":1}"#;
+    assert_eq!(shares(record.to_owned()), [true]);
+    assert_eq!(shares(format!("{}{record}", " ".repeat(7))), [true], "half of it");
+    assert_eq!(shares(format!("{}{record}", " ".repeat(9))), [false]);
+    assert_eq!(shares(record.repeat(3)), [false; 3]);
+}

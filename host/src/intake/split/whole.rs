@@ -2,14 +2,14 @@
 //! would find in it by reading it several times, and copy.
 
 use super::input::{BYTE_ORDER_MARK, Place, trimmed};
-use super::{Found, is_json};
+use super::{Found, is_json, part_of};
 use bytes::Bytes;
 
 /// Of the end of an object in which nothing may be escaped: an escape that is cut by the end of its line makes a text
 /// look as if it went on.
 const TAIL_BYTES: usize = 8;
 
-/// The one record that this text is, sharing its memory. None says nothing: there may be one record, several or none.
+/// The one record that this text is, sharing its memory if it is most of it. None says nothing: there may be one record, several or none.
 ///
 /// It is one record if it begins like an object and stands on one line, whether it is JSON or not; or if it is an
 /// object over many lines that is JSON.
@@ -31,6 +31,6 @@ pub fn whole(text: &Bytes, record_bytes_max: usize) -> Option<Found> {
         return None;
     }
     let place = Place::behind(before);
-    let body = text.slice(start..start + record.len());
+    let body = part_of(text, start..start + record.len());
     Some(Found { index: 0, line: place.line, column: place.column, body: Some(body) })
 }
