@@ -18,7 +18,9 @@ pub mod split;
 pub mod stdin;
 
 mod body;
+mod body_room;
 mod counters;
+mod postponed;
 mod store;
 mod syntax;
 mod under_way;
@@ -31,13 +33,25 @@ mod stage;
 use crate::queue::{EmbeddedEntrance, MemoryQueue, Receipt, Refused, Settlement};
 use crate::record::Record;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use counters::SourceCounters;
+
+pub(crate) use body_room::RECORD_BYTES;
 
 /// What a source needs of a queue.
 pub trait Append: Send + Sync + 'static {
     /// Tells what became of a record.
     type Receipt: Future<Output = Settlement> + Send;
+
+    /// Whether it would take so many bytes, as far as that is known.
+    ///
+    /// # Errors
+    /// When it holds as much as it may, or cannot write.
+    fn check(&self, bytes: u64) -> Result<(), Refused>;
+
+    /// When to come again with so many bytes that were not taken.
+    fn retry_after(&self, bytes: u64) -> Duration;
 
     /// Takes a record in. What its sender calls the push, if it does, tells the same push again.
     ///
@@ -49,6 +63,14 @@ pub trait Append: Send + Sync + 'static {
 impl Append for MemoryQueue {
     type Receipt = Receipt;
 
+    fn check(&self, bytes: u64) -> Result<(), Refused> {
+        MemoryQueue::check(self, bytes)
+    }
+
+    fn retry_after(&self, bytes: u64) -> Duration {
+        MemoryQueue::retry_after(self, bytes)
+    }
+
     /// A push that comes again is delivered again: nothing is remembered.
     fn append(&self, record: Record, _push_id: Option<&Arc<str>>) -> Result<Receipt, Refused> {
         MemoryQueue::append(self, record)
@@ -57,6 +79,14 @@ impl Append for MemoryQueue {
 
 impl Append for EmbeddedEntrance {
     type Receipt = Receipt;
+
+    fn check(&self, bytes: u64) -> Result<(), Refused> {
+        EmbeddedEntrance::check(self, bytes)
+    }
+
+    fn retry_after(&self, bytes: u64) -> Duration {
+        EmbeddedEntrance::retry_after(self, bytes)
+    }
 
     /// What is not JSON is kept as a dead letter, and rejected: its sender can do something about it, no mapping can.
     fn append(&self, record: Record, push_id: Option<&Arc<str>>) -> Result<Receipt, Refused> {

@@ -13,6 +13,7 @@ mod embedded;
 mod error;
 mod key;
 mod memory;
+mod pace;
 mod receipt;
 mod room;
 mod settings;
@@ -27,6 +28,7 @@ pub use embedded::{
 pub use error::{OpenError, StoreError};
 pub use key::{Key, NoKey};
 pub use memory::{Consumer, Delivery, Entrance, MemoryQueue, consumer};
+pub use pace::{Pace, RETRY_AFTER_MAX, RETRY_AFTER_MIN};
 pub use receipt::Receipt;
 pub use room::{Capacity, Room};
 pub use settings::{
@@ -44,6 +46,8 @@ pub enum Settlement {
     Acknowledged,
     /// Nothing was lost and nothing was kept: the sender is asked to come again.
     RetryAfter(Duration),
+    /// The queue could not keep it after all; it knows when to come again.
+    NotTaken(Refused),
     /// The mapping, or the backend for good, refused it.
     Rejected(Rejection),
 }
@@ -55,7 +59,8 @@ impl Settlement {
     pub fn and(self, other: Settlement) -> Settlement {
         match (self, other) {
             (Self::RetryAfter(one), Self::RetryAfter(other)) => Self::RetryAfter(one.max(other)),
-            (retry @ Self::RetryAfter(_), _) | (_, retry @ Self::RetryAfter(_)) => retry,
+            (retry @ (Self::RetryAfter(_) | Self::NotTaken(_)), _)
+            | (_, retry @ (Self::RetryAfter(_) | Self::NotTaken(_))) => retry,
             (rejected @ Self::Rejected(_), _) | (_, rejected @ Self::Rejected(_)) => rejected,
             (Self::Acknowledged, Self::Acknowledged) => Self::Acknowledged,
         }
@@ -72,6 +77,11 @@ pub enum Refused {
     NoSpace,
     #[error("the queue cannot write")]
     Broken,
+}
+
+impl Refused {
+    /// Where nobody can know how long it takes: a disk that does not work is tried again all the time.
+    const RETRY_AFTER: Duration = Duration::from_secs(5);
 }
 
 /// The end of a queue at which records are taken out.

@@ -155,7 +155,8 @@ impl Service {
         };
         let (mut sources, mut rooms) = (Vec::new(), Vec::new());
         // A source whose sink takes nothing fills its own room, and none of another's.
-        let capacity = Capacity::default().part_of(plan.sources.len());
+        let capacity = if is_on_disk { Capacity::before_a_disk() } else { Capacity::default() };
+        let capacity = capacity.part_of(plan.sources.len());
         for source in plan.sources {
             let room = Room::new(capacity, &metrics.component("buffer", "memory", &source.name));
             rooms.push(room.clone());

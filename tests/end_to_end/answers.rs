@@ -274,7 +274,8 @@ fn what_is_too_much_is_answered_413() {
     assert_eq!(service.metric("callspan_component_received_events_total", &[SOURCE]), 5.0);
 }
 
-/// When as many records wait as may, one more is not taken, and its sender is told when to come again. Of a body for
+/// When as many records wait as may, one more is not taken, and its sender is told when to come again, before its body
+/// is read. Of a body for
 /// which there is room in part, it is told which records were left out. What was taken is delivered all the same.
 #[test]
 fn when_the_queue_is_full_the_answer_is_429_and_nothing_that_was_taken_is_lost() {
@@ -302,7 +303,7 @@ fn when_the_queue_is_full_the_answer_is_429_and_nothing_that_was_taken_is_lost()
     let reply = service.push(records::call("one more"));
     assert_refused(&reply, 429);
     assert!(reply.header("retry-after").is_some_and(|seconds| seconds.parse::<u64>().is_ok_and(|it| it > 0)));
-    assert_eq!(verdicts(&reply), json!([[0, "not_stored", 1, 1]]));
+    assert!(reply.json()["records"].is_null(), "its body was not even read: {}", reply.body);
 
     backend.answer(Cue::Accept);
     let (most, rest) = (most.join().expect("it is answered"), rest.join().expect("it is answered"));

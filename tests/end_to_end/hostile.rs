@@ -1,6 +1,7 @@
 //! Clients that mean harm, or know no better: whatever they do, others are served, and the memory of the service stays
 //! bounded. The sockets are real, and what goes over them is written byte by byte.
 
+mod admission;
 mod bodies;
 mod crowds;
 mod heads;
@@ -41,6 +42,15 @@ fn memory(service: &Service, line: &str) -> u64 {
 
 fn connect(service: &Service) -> TcpStream {
     let stream = TcpStream::connect(service.address()).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+    stream
+}
+
+/// A connection from one of the addresses that this machine has by itself.
+fn connect_from(service: &Service, number: usize) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let stream = runtime.block_on(crowds::connect_from(service, number)).into_std().expect("a socket");
+    stream.set_nonblocking(false).expect("a socket");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time");
     stream
 }

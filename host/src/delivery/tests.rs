@@ -61,6 +61,7 @@ impl Deliver for Double {
                 self.told.retry_after.lock().unwrap_or_else(PoisonError::into_inner).push(after);
                 "given back"
             }
+            Settlement::NotTaken(_) => unreachable!("it was taken out"),
             Settlement::Rejected(rejection) => return self.told.add(self.number, &rejection.code),
         };
         self.told.add(self.number, what);

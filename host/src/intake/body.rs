@@ -2,12 +2,14 @@
 //!
 //! A server that closes a connection while the client is still sending resets it, and the client, which often reads only
 //! once it has sent all, never sees the answer. So a body that is refused is read to its end and thrown away, if that
-//! end is near.
+//! end is near; nothing of it is kept.
 
+use super::body_room::{BodyPlace, Claim};
+use super::postponed::Postponed;
 use axum::body::{Bytes, HttpBody};
 use axum::http::header::{CONTENT_ENCODING, EXPECT};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use bytes::BytesMut;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use std::future::poll_fn;
 use std::io::Read;
@@ -45,6 +47,8 @@ pub(super) enum BodyError {
     BrokenEncoding,
     #[error("the body took too long to arrive")]
     Slow,
+    #[error(transparent)]
+    Postponed(#[from] Postponed),
 }
 
 impl BodyError {
@@ -61,6 +65,7 @@ impl BodyError {
             Self::BrokenOff => "body_broken_off",
             Self::BrokenEncoding => "broken_encoding",
             Self::Slow => "body_too_slow",
+            Self::Postponed(postponed) => postponed.code(),
         }
     }
 
@@ -70,6 +75,7 @@ impl BodyError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BrokenOff | Self::BrokenEncoding => StatusCode::BAD_REQUEST,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Postponed(postponed) => postponed.status(),
         }
     }
 }
@@ -89,42 +95,60 @@ pub(super) struct Received {
     encoding: Encoding,
 }
 
-/// Reads a body of at most `bytes_max`, which is not inflated yet. One that is refused for what it is, is drained.
+/// What a body of at most `bytes_max` takes. One that is announced to be longer takes nothing: it is refused.
+pub(super) fn claim(body: &impl HttpBody, bytes_max: usize) -> Claim {
+    let (announced, bytes_max) = (body.size_hint(), bytes_max as u64);
+    if announced.lower() > bytes_max {
+        return Claim { at_least: 0, at_most: 0 };
+    }
+    Claim { at_least: announced.lower(), at_most: announced.upper().unwrap_or(bytes_max).min(bytes_max) }
+}
+
+/// Reads a body of at most `bytes_max`, which is not inflated yet, into the place that was taken for it. One that is
+/// refused for what it is, is drained.
 pub(super) async fn receive(
-    headers: &HeaderMap,
+    head: &Parts,
     mut body: impl HttpBody<Data = Bytes> + Unpin,
     bytes_max: usize,
     timeout: Duration,
+    place: &mut BodyPlace,
 ) -> Result<Received, BodyError> {
-    let received = arrive(headers, &mut body, bytes_max, timeout).await;
+    let received = arrive(&head.headers, &mut body, bytes_max, timeout).await;
+    place.shrink_to(received.as_ref().map_or(0, |received| received.bytes.len() as u64));
     // Whoever was too slow is not waited for any longer.
     if let Err(BodyError::UnknownEncoding | BodyError::TooLarge { .. }) = received {
-        drain(headers, body).await;
+        drain(head, body).await;
     }
     received
 }
 
 impl Received {
-    /// What was meant, of at most `bytes_max`. The limit keeps the work short enough to be done right here.
-    pub(super) fn inflate(self, bytes_max: usize) -> Result<Arrived, BodyError> {
+    /// What was meant, of at most `bytes_max`, in the place of what came. The limit keeps the work short enough to be done
+    /// right here.
+    pub(super) fn inflate(self, bytes_max: usize, place: &mut BodyPlace) -> Result<Arrived, BodyError> {
         let Self { bytes, encoding } = self;
         let received_bytes = bytes.len();
+        let inflation = Inflation { received_bytes, bytes_max, place };
         let body = match encoding {
-            Encoding::Identity => bytes,
-            Encoding::Gzip => inflated(MultiGzDecoder::new(bytes.as_ref()), bytes_max)?,
+            Encoding::Identity => return Ok(Arrived { body: bytes, received_bytes }),
+            Encoding::Gzip => inflation.of(MultiGzDecoder::new(bytes.as_ref()))?,
             // What HTTP calls deflate has zlib's header, but some senders leave it out.
-            Encoding::Deflate if has_zlib_header(&bytes) => inflated(ZlibDecoder::new(bytes.as_ref()), bytes_max)?,
-            Encoding::Deflate => inflated(DeflateDecoder::new(bytes.as_ref()), bytes_max)?,
-            Encoding::Zstd => inflated(zstd_decoder(bytes.as_ref())?, bytes_max)?,
+            Encoding::Deflate if has_zlib_header(&bytes) => inflation.of(ZlibDecoder::new(bytes.as_ref()))?,
+            Encoding::Deflate => inflation.of(DeflateDecoder::new(bytes.as_ref()))?,
+            Encoding::Zstd => inflation.of(zstd_decoder(bytes.as_ref())?)?,
         };
+        drop(bytes);
+        place.shrink_to(body.len() as u64);
         Ok(Arrived { body, received_bytes })
     }
 }
 
 /// Reads what is left of a body and throws it away, so that its sender comes to read the answer. Not so if the sender
-/// waits to be told to go on, or has announced more than would be read.
-pub(super) async fn drain(headers: &HeaderMap, mut body: impl HttpBody<Data = Bytes> + Unpin) {
-    if headers.contains_key(EXPECT) || body.size_hint().lower() > DRAINED_BYTES_MAX {
+/// waits to be told to go on, or has announced more than would be read. HTTP/2 can be told to stop, and goes on with its
+/// other requests (RFC 9113, section 8.1).
+pub(super) async fn drain(head: &Parts, mut body: impl HttpBody<Data = Bytes> + Unpin) {
+    let is_told_to_stop = head.version == Version::HTTP_2 || head.headers.contains_key(EXPECT);
+    if is_told_to_stop || body.size_hint().lower() > DRAINED_BYTES_MAX {
         return;
     }
     let rest = async {
@@ -187,22 +211,38 @@ async fn promptly<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
 async fn collected(mut body: impl HttpBody<Data = Bytes> + Unpin, bytes_max: usize) -> Result<Bytes, BodyError> {
     // What a sender announces need not be waited for.
     let too_large = || BodyError::TooLarge { limit: bytes_max };
-    if body.size_hint().lower() > bytes_max as u64 {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > bytes_max {
         return Err(too_large());
     }
     let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
-    let mut room = bytes_max.checked_sub(first.len()).ok_or_else(too_large)?;
-    // Most bodies come in one piece, which can be kept as it is.
-    let Some(second) = next_data(&mut body).await? else { return Ok(first) };
-    room = room.checked_sub(second.len()).ok_or_else(too_large)?;
-    let mut collected = BytesMut::with_capacity(first.len() + second.len());
-    collected.extend_from_slice(&first);
-    collected.extend_from_slice(&second);
-    while let Some(data) = next_data(&mut body).await? {
-        room = room.checked_sub(data.len()).ok_or_else(too_large)?;
-        collected.extend_from_slice(&data);
+    if first.len() > bytes_max {
+        return Err(too_large());
     }
-    Ok(collected.freeze())
+    // Most bodies come in one piece. It lies in what its connection is read into, which is some times as large, and
+    // would be kept with it for as long as the record waits.
+    let Some(second) = next_data(&mut body).await? else { return Ok(Bytes::copy_from_slice(&first)) };
+    let mut collected = Vec::with_capacity(announced);
+    append(&mut collected, &first, bytes_max)?;
+    append(&mut collected, &second, bytes_max)?;
+    while let Some(data) = next_data(&mut body).await? {
+        append(&mut collected, &data, bytes_max)?;
+    }
+    Ok(collected.into())
+}
+
+fn append(collected: &mut Vec<u8>, data: &[u8], bytes_max: usize) -> Result<(), BodyError> {
+    let length = collected.len().saturating_add(data.len());
+    if length > bytes_max {
+        return Err(BodyError::TooLarge { limit: bytes_max });
+    }
+    if length > collected.capacity() {
+        // Twice as much each time, but never more than there may be.
+        let capacity = collected.capacity().saturating_mul(2).clamp(length, bytes_max);
+        collected.reserve_exact(capacity - collected.len());
+    }
+    collected.extend_from_slice(data);
+    Ok(())
 }
 
 async fn next_data(body: &mut (impl HttpBody<Data = Bytes> + Unpin)) -> Result<Option<Bytes>, BodyError> {
@@ -226,14 +266,37 @@ fn zstd_decoder(bytes: &[u8]) -> Result<impl Read, BodyError> {
     decoder.map_err(|_| BodyError::BrokenEncoding)
 }
 
-fn inflated(decoder: impl Read, bytes_max: usize) -> Result<Bytes, BodyError> {
-    let mut body = Vec::new();
-    let one_too_many = (bytes_max as u64).saturating_add(1);
-    decoder.take(one_too_many).read_to_end(&mut body).map_err(|_| BodyError::BrokenEncoding)?;
-    if body.len() > bytes_max {
-        return Err(BodyError::TooLarge { limit: bytes_max });
+/// A body that grows within its place, beside what came of it.
+struct Inflation<'a> {
+    received_bytes: usize,
+    bytes_max: usize,
+    place: &'a mut BodyPlace,
+}
+
+/// As much as most bodies are inflated to, and what the smallest begins with.
+const USUAL_INFLATION: usize = 8;
+const INFLATED_BYTES_MIN: usize = 4 * 1024;
+
+impl Inflation<'_> {
+    fn of(self, mut decoder: impl Read) -> Result<Bytes, BodyError> {
+        // One more than may be tells that it is too much.
+        let most = self.bytes_max.saturating_add(1);
+        let mut body = Vec::new();
+        let mut capacity = self.received_bytes.saturating_mul(USUAL_INFLATION).max(INFLATED_BYTES_MIN).min(most);
+        loop {
+            self.place.grow_to(self.received_bytes.saturating_add(capacity) as u64)?;
+            body.reserve_exact(capacity - body.len());
+            let left = (capacity - body.len()) as u64;
+            let read = decoder.by_ref().take(left).read_to_end(&mut body).map_err(|_| BodyError::BrokenEncoding)?;
+            if body.len() > self.bytes_max {
+                return Err(BodyError::TooLarge { limit: self.bytes_max });
+            }
+            if (read as u64) < left {
+                return Ok(body.into());
+            }
+            capacity = capacity.saturating_mul(2).min(most);
+        }
     }
-    Ok(body.into())
 }
 
 /// RFC 1950, section 2.2: the method is 8, and the two bytes as one number are a multiple of 31.
@@ -241,5 +304,31 @@ fn has_zlib_header(body: &[u8]) -> bool {
     match body {
         [method, flags, ..] => method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    /// One piece lies in what the connection is read into, and would keep it from being used again.
+    #[tokio::test]
+    async fn a_body_holds_on_to_nothing_but_itself() {
+        let read_into = Bytes::from(vec![b'x'; 8192]);
+        let body = collected(Body::from(read_into.slice(8000..)), 192).await.expect("just so much");
+        assert_eq!(body.len(), 192);
+        assert!(!read_into.as_ptr_range().contains(&body.as_ptr()));
+        assert!(collected(Body::from(read_into.slice(8000..)), 191).await.is_err(), "one too many");
+    }
+
+    #[test]
+    fn what_comes_in_pieces_never_has_more_memory_than_it_may_come_to() {
+        let mut collected = Vec::new();
+        for _ in 0..10 {
+            append(&mut collected, &[0; 10], 100).expect("within the limit");
+            assert!(collected.capacity() <= 100, "{}", collected.capacity());
+        }
+        assert_eq!(append(&mut collected, &[0], 100), Err(BodyError::TooLarge { limit: 100 }));
     }
 }

@@ -38,6 +38,11 @@ impl SourceCounters {
         }
     }
 
+    /// Whose counters these are.
+    pub(super) fn component(&self) -> &Component {
+        &self.component
+    }
+
     /// A record that the queue has taken.
     pub(super) fn received(&self) -> Unsettled<'_> {
         self.received_events.add(1);
@@ -80,7 +85,7 @@ impl Unsettled<'_> {
         std::mem::forget(self);
         match settlement {
             Settlement::Acknowledged => counters.acknowledged.add(1),
-            Settlement::RetryAfter(_) => counters.to_be_retried.add(1),
+            Settlement::RetryAfter(_) | Settlement::NotTaken(_) => counters.to_be_retried.add(1),
             Settlement::Rejected(rejection) => {
                 counters.rejected.add(1);
                 counters.error(&rejection.code, &rejection.class);

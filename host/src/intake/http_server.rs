@@ -6,7 +6,7 @@
 //!        ◀───────── reply ◀──── settlement ───────┘
 //! ```
 //!
-//! `receive` sees to one request: its `body` is read and inflated, `split` finds the records in it, and each goes into
+//! `receive` sees to one request: when its head is there, room is taken for its body, or it is to come again. Its `body` is read and inflated, `split` finds the records in it, and each goes into
 //! the queue by itself. The answer waits for all of them, since a sender forgets what was answered with 200. Whatever
 //! else is answered is an error in JSON with a message that helps, and no message quotes a record. Any content type is
 //! taken: what a body is, is told by the body.
@@ -26,10 +26,12 @@
 //! | 415 | `unknown_encoding` | a content encoding that is not known |
 //! | 422 | `records_refused` | the mapping refuses records, or the backend does so for good |
 //! | 429 | `queue_full` | the queue has no room; the whole body is to be sent again |
+//! | 429 | `share_taken` | bodies from the sender's address take all the room that one address may have |
 //! | 429 | `locked_out` | too many requests with wrong credentials came from the sender's address |
 //! | 503 | `credentials_not_checked` | the keys of the issuer of a token are not known yet |
 //! | 431 | `headers_too_large`, `too_many_headers` | more than the limits allow |
 //! | 503 | `too_many_requests` | as many requests as may be are being answered; the whole body is to be sent again |
+//! | 503 | `no_room` | bodies take all the room that they may |
 //! | 503 | `not_stored` | nothing can be stored for now, or it takes too long; the whole body is to be sent again |
 
 pub mod auth;
@@ -45,6 +47,7 @@ mod reply;
 mod tests;
 
 use super::Append;
+use super::body_room::BodyRoom;
 use auth::{AuthError, AuthSettings, Gate};
 use axum::http::Method;
 use log_lines::LogLines;
@@ -73,6 +76,8 @@ pub struct Settings {
     pub expanded_bytes_max: usize,
     /// How many records one body may hold.
     pub body_records_max: usize,
+    /// What all bodies together may take of memory, from when their heads are there until they are answered.
+    pub bodies_bytes_max: usize,
     /// How long a sender may take to send a body.
     pub body_timeout: Duration,
     /// How long a sender is kept waiting; after that it is asked to come again.
@@ -89,6 +94,7 @@ impl Default for Settings {
             body_bytes_max: 1024 * 1024,
             expanded_bytes_max: 1024 * 1024,
             body_records_max: 10_000,
+            bodies_bytes_max: 32 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             // Senders are not known to wait for longer than five.
             answer_timeout: Duration::from_secs(4),
@@ -116,5 +122,7 @@ pub fn receiver<Q: Append>(
 ) -> Result<Receiver<Q>, AuthError> {
     let gate = Gate::new(name, &settings.auth, &counters)?;
     let (name, log_lines) = (name.to_owned(), LogLines::new());
-    Ok(Receiver(Arc::new(Intake { name, queue, settings, gate, counters, log_lines })))
+    let held_for_max = settings.body_timeout.saturating_add(settings.answer_timeout);
+    let body_room = BodyRoom::new(settings.bodies_bytes_max, held_for_max, &counters.source);
+    Ok(Receiver(Arc::new(Intake { name, queue, settings, gate, body_room, counters, log_lines })))
 }

@@ -21,6 +21,8 @@
 //! | every record is stored | `OK` | 200 |
 //! | some records are refused for good | `OK`, `partial_success` | 200, `partial_success` |
 //! | the queue has no room | `RESOURCE_EXHAUSTED`, `RetryInfo` | 429, `Retry-After` |
+//! | requests from the sender's address take all the memory that one address may | `RESOURCE_EXHAUSTED`, `RetryInfo` | 429, `Retry-After` |
+//! | requests take all the memory that they may, or there are too many | `UNAVAILABLE`, `RetryInfo` | 503, `Retry-After` |
 //! | nothing can be stored for now, or it takes too long | `UNAVAILABLE`, `RetryInfo` | 503, `Retry-After` |
 //! | more log records, or more records in them, than the limit | `INVALID_ARGUMENT` | 413 |
 //! | the request is too large, inflated or not | `RESOURCE_EXHAUSTED` without `RetryInfo` | 413 |
@@ -35,11 +37,13 @@ mod grpc;
 mod http;
 mod intake;
 mod json;
+mod receiver;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
+use super::body_room::{BodyRoom, RECORD_BYTES};
 use super::{Append, SourceCounters};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -50,6 +54,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tonic::codec::CompressionEncoding;
 
+pub use receiver::Receiver;
+
 /// What is taken in, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -59,6 +65,8 @@ pub struct Settings {
     pub expanded_bytes_max: usize,
     /// How many log records one request may hold.
     pub body_records_max: usize,
+    /// What all requests together may take of memory, from when their heads are there until they are answered.
+    pub bodies_bytes_max: usize,
     /// How long a sender may take to send a body.
     pub body_timeout: Duration,
     /// How long a sender is kept waiting; after that it is asked to come again.
@@ -72,6 +80,7 @@ impl Default for Settings {
             body_bytes_max: 4 * 1024 * 1024,
             expanded_bytes_max: 4 * 1024 * 1024,
             body_records_max: 10_000,
+            bodies_bytes_max: 4 * (2 * 4 * 1024 * 1024 + 10_000 * RECORD_BYTES),
             body_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(4),
         }
@@ -83,9 +92,20 @@ const GRPC_PATH: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Expo
 
 /// What puts the log records it is sent into the queue, over gRPC and HTTP alike: each listener may serve both. The
 /// name is that of the source, for its logs.
-pub fn router<Q: Append>(name: &str, queue: Arc<Q>, settings: Settings, counters: Arc<SourceCounters>) -> Router {
-    let expanded_bytes_max = settings.expanded_bytes_max;
-    let intake = Arc::new(Intake { name: name.to_owned(), queue, settings, counters });
+pub fn receiver<Q: Append>(
+    name: &str,
+    queue: Arc<Q>,
+    settings: Settings,
+    counters: Arc<SourceCounters>,
+) -> Receiver<Q> {
+    let held_for_max = settings.body_timeout.saturating_add(settings.answer_timeout);
+    let body_room = BodyRoom::new(settings.bodies_bytes_max, held_for_max, &counters);
+    let intake = Arc::new(Intake { name: name.to_owned(), queue, settings, body_room, counters });
+    Receiver { router: router(Arc::clone(&intake)), intake }
+}
+
+fn router<Q: Append>(intake: Arc<Intake<Q>>) -> Router {
+    let expanded_bytes_max = intake.settings.expanded_bytes_max;
     let grpc = LogsServiceServer::from_arc(Arc::clone(&intake))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(expanded_bytes_max);

@@ -78,6 +78,14 @@ impl Stage {
 impl Append for Arc<Stage> {
     type Receipt = Pin<Box<dyn Future<Output = Settlement> + Send>>;
 
+    fn check(&self, _bytes: u64) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn retry_after(&self, _bytes: u64) -> Duration {
+        Duration::ZERO
+    }
+
     fn append(&self, record: Record, _push_id: Option<&Arc<str>>) -> Result<Self::Receipt, Refused> {
         let cue = {
             let mut state = self.state.lock().expect("no panic");

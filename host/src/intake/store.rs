@@ -2,8 +2,9 @@
 
 use super::Append;
 use super::counters::SourceCounters;
+use super::postponed::{Postponed, Why};
 use crate::queue::{Refused, Settlement};
-use crate::record::Record;
+use crate::record::{Record, Rejection};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +13,12 @@ use tokio::time::{Instant, timeout_at};
 /// What became of one record of a request.
 #[derive(Debug)]
 pub(super) enum Fate {
-    Settled(Settlement),
-    /// The queue had no room for it.
-    NotTaken,
+    Stored,
+    Rejected(Rejection),
+    Postponed(Postponed),
 }
 
-/// A sender is asked to come again after this long when the queue is full, or slow.
+/// A sender is asked to come again after this long when the queue is slow.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The fates of these records, in their order. Once the queue is full nothing more is put into it, and those within
@@ -30,9 +31,11 @@ pub(super) async fn store<Q: Append>(
     counters: &SourceCounters,
 ) -> Vec<Fate> {
     let count = records.len();
+    let mut bytes = 0;
     let mut receipts = Vec::with_capacity(count);
     let mut refused = Refused::Full;
     for body in records {
+        bytes += body.len() as u64;
         match queue.append(Record { body, metadata: Vec::new() }, push_id) {
             Ok(receipt) => receipts.push((receipt, counters.received())),
             Err(why) => {
@@ -50,12 +53,17 @@ pub(super) async fn store<Q: Append>(
             None => receipt.await,
         };
         unsettled.settle(&settlement);
-        fates.push(Fate::Settled(settlement));
+        fates.push(match settlement {
+            Settlement::Acknowledged => Fate::Stored,
+            Settlement::Rejected(rejection) => Fate::Rejected(rejection),
+            Settlement::RetryAfter(retry_after) => Fate::Postponed(Postponed { why: Why::NotStored, retry_after }),
+            Settlement::NotTaken(refused) => Fate::Postponed(Postponed::by_queue(refused, queue.retry_after(bytes))),
+        });
     }
-    fates.extend((0..not_taken).map(|_| match refused {
-        Refused::Full => Fate::NotTaken,
-        Refused::NoSpace | Refused::Broken => Fate::Settled(Settlement::RetryAfter(RETRY_AFTER)),
-    }));
+    if not_taken > 0 {
+        let postponed = Postponed::by_queue(refused, queue.retry_after(bytes));
+        fates.extend((0..not_taken).map(|_| Fate::Postponed(postponed)));
+    }
     fates
 }
 

@@ -148,6 +148,10 @@ async fn settled<Q: Append>(
                     counters.to_be_retried.add(1);
                     Some(after)
                 }
+                Settlement::NotTaken(_) => {
+                    counters.to_be_retried.add(1);
+                    None
+                }
             },
             None => None,
         };

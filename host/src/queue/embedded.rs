@@ -14,6 +14,7 @@
 
 mod consumer;
 mod control;
+mod drain;
 mod inbox;
 mod keeper;
 mod numbers;
@@ -33,7 +34,7 @@ use numbers::Numbers;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tail::Tail;
@@ -84,6 +85,8 @@ struct Shared {
     stored: watch::Sender<u64>,
     /// Whether anything is taken in: a [`Gate`].
     gate: AtomicU8,
+    /// While nothing is: after how many milliseconds there may be room again.
+    retry_after_ms: AtomicU64,
     /// Raised when nothing more will come: consumers end when they have taken everything.
     closing: watch::Sender<bool>,
 }
@@ -94,9 +97,6 @@ enum Gate {
     Open,
     Shut(Refused),
 }
-
-/// A sender is asked to come again after this long when its record could not be stored.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl EmbeddedQueue {
     /// Opens the queue in this folder, or makes one, for these consumers. Others that are known keep what waits for them,
@@ -137,6 +137,7 @@ impl EmbeddedQueue {
             reader: store.reader(),
             stored: watch::Sender::new(store.next_id()),
             gate: AtomicU8::new(Gate::Open.encode()),
+            retry_after_ms: AtomicU64::new(0),
             closing: watch::Sender::new(false),
         });
         let consumers = followers
@@ -188,6 +189,29 @@ impl EmbeddedQueue {
 }
 
 impl EmbeddedEntrance {
+    /// Whether a record of this size would be taken now.
+    ///
+    /// # Errors
+    /// When there is no room, or the disk does not work.
+    pub fn check(&self, bytes: u64) -> Result<(), Refused> {
+        match self.shared.gate() {
+            Gate::Open => self.room.check(bytes),
+            Gate::Shut(refused) => Err(refused),
+        }
+    }
+
+    /// When to come again with so many bytes that were not taken.
+    #[must_use]
+    pub fn retry_after(&self, bytes: u64) -> Duration {
+        match self.shared.gate() {
+            Gate::Open => self.room.retry_after(bytes),
+            Gate::Shut(Refused::Broken) => Refused::RETRY_AFTER,
+            Gate::Shut(Refused::Full | Refused::NoSpace) => {
+                Duration::from_millis(self.shared.retry_after_ms.load(Ordering::Acquire))
+            }
+        }
+    }
+
     /// Takes a record in; the receipt says when it is stored. What the sender calls its push makes the same push again
     /// known.
     ///
@@ -206,7 +230,7 @@ impl EmbeddedEntrance {
     }
 
     fn enter(&self, record: Record, push_id: Option<&Arc<str>>, why: Option<Rejection>) -> Result<Receipt, Refused> {
-        if let Gate::Shut(refused) = Gate::decode(self.shared.gate.load(Ordering::Acquire)) {
+        if let Gate::Shut(refused) = self.shared.gate() {
             return Err(refused);
         }
         let place = self.room.take(record.body.len()).map_err(|_| Refused::Full)?;
@@ -259,5 +283,10 @@ impl Shared {
 
     fn set_gate(&self, gate: Gate) {
         self.gate.store(gate.encode(), Ordering::Release);
+    }
+
+    fn set_retry_after(&self, after: Duration) {
+        let milliseconds = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        self.retry_after_ms.store(milliseconds, Ordering::Release);
     }
 }

@@ -5,6 +5,7 @@ use super::receipt::{Receipt, Settler, receipt};
 use super::room::Room;
 use super::{Consume, Deliver, Refused, Settlement, TraceIdentity};
 use crate::record::{Record, Rejection};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// The end at which a source appends records, for all consumers that take from it. Cheap to clone.
@@ -43,6 +44,20 @@ impl MemoryQueue {
     /// A queue that hands every record to each of these consumers. Queues may share a room, and consumers.
     pub fn new(consumers: Vec<Entrance>, room: Room) -> Self {
         MemoryQueue { consumers, room }
+    }
+
+    /// Whether a record of this size would be taken now.
+    ///
+    /// # Errors
+    /// When the queue is full.
+    pub fn check(&self, bytes: u64) -> Result<(), Refused> {
+        self.room.check(bytes)
+    }
+
+    /// When to come again with so many bytes that were not taken.
+    #[must_use]
+    pub fn retry_after(&self, bytes: u64) -> Duration {
+        self.room.retry_after(bytes)
     }
 
     /// Takes a record in.
@@ -123,7 +138,6 @@ mod tests {
     use crate::queue::receipt::RETRY_AFTER_SHUTDOWN;
     use crate::queue::{Capacity, Room};
     use crate::telemetry::Component;
-    use std::time::Duration;
 
     fn record(body: &'static str) -> Record {
         Record { body: body.into(), metadata: Vec::new() }

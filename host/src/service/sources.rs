@@ -102,12 +102,12 @@ impl Source {
             }
             Kind::Opentelemetry { listeners, settings, connections } => {
                 let counters = Arc::new(SourceCounters::new(&component));
-                let router = opentelemetry::router(&name, queue, settings, counters);
+                let receiver = opentelemetry::receiver(&name, queue, settings, counters);
                 let stop = watch::Sender::new(false);
                 let mut servers = JoinSet::new();
                 for listener in listeners {
                     let counters = connection_counters();
-                    servers.spawn(listener.serve(router.clone(), connections, counters, raised(&stop)));
+                    servers.spawn(listener.serve(receiver.clone(), connections, counters, raised(&stop)));
                 }
                 shutdown.await;
                 stop.send_replace(true);

@@ -39,6 +39,12 @@ pub const UNKNOWN_VERSIONS: Metric =
 pub const AUTH_FAILURES: Metric =
     Metric { name: "auth_failures", brief: "Requests of senders that were not let in, by the reason." };
 pub const TOKENS: Metric = Metric { name: "tokens_issued", brief: "Tokens that clients were given." };
+pub const BODIES_BYTES: Metric =
+    Metric { name: "bodies_bytes", brief: "Bytes that bodies of requests take in memory, with what they become." };
+pub const BODIES_BYTES_MAX: Metric = Metric { name: "bodies_bytes_max", brief: "What they may take." };
+/// By `reason`: `queue`, `disk`, `share` or `room`.
+pub const REFUSED_BODIES: Metric =
+    Metric { name: "refused_bodies", brief: "Bodies that there was no room for, mostly before they were read." };
 pub const FILES_OPEN: Metric = Metric { name: "files_open", brief: "Files that are followed and open." };
 
 // Of the connections of a source that listens: those accepted are those open, ended, refused, and failed in the handshake.

@@ -74,7 +74,7 @@ fn connections_that_say_nothing_give_way() {
 }
 
 /// From one of the addresses that this machine has by itself.
-async fn connect_from(service: &Service, number: usize) -> TcpStream {
+pub(super) async fn connect_from(service: &Service, number: usize) -> TcpStream {
     let last = u8::try_from(number + 2).expect("few addresses");
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0))).expect("an address of this machine");

@@ -1,6 +1,5 @@
 //! As many pushes as the machine takes, beside clients that misbehave: nothing is lost or counted twice, and the memory
-//! does not grow. The queue is in memory, so that what is measured is what senders can take; what the store takes is measured
-//! by `make durability`.
+//! does not grow.
 
 use super::{MEMORY_MAX, connect, memory};
 use callspan_tests::{Load, Service};
@@ -24,7 +23,7 @@ fn under_load_for_a_while_the_books_are_exact_and_memory_is_flat() {
          sinks: {{ lines: {{ type: file, path: '{}' }} }}",
         folder.path().join("traces.jsonl").display()
     );
-    let service = Service::new().config(&config).start();
+    let service = Service::new().durable().config(&config).start();
     let is_over = AtomicBool::new(false);
     let (acknowledged, middle, end) = thread::scope(|scope| {
         scope.spawn(|| {
@@ -44,11 +43,9 @@ fn under_load_for_a_while_the_books_are_exact_and_memory_is_flat() {
         (load.end().len(), middle, end)
     });
     let count = f64::from(u32::try_from(acknowledged).expect("not that many in a while"));
-    let of_source = r#"component_kind="source""#;
-    service.wait_for_metric("callspan_component_received_events_total", &[of_source], count);
-    let acknowledged_events = [of_source, r#"settlement="acknowledged""#];
-    service.wait_for_metric("callspan_component_settled_events_total", &acknowledged_events, count);
-    service.wait_for_metric("callspan_component_sent_events_total", &[r#"component_kind="sink""#], count);
+    service.wait_for_metric("callspan_consumer_settled_events_total", &["outcome=\"delivered\""], count);
+    service.wait_for_metric("callspan_consumer_waiting_events", &[], 0.0);
+    service.wait_for_metric("callspan_consumer_received_events_total", &[], count);
     eprintln!("{acknowledged} pushes in {seconds} s; {middle} bytes in the middle, {end} at the end");
     assert!(end <= middle + GROWTH_BYTES_MAX, "{middle} bytes in the middle, {end} at the end");
     assert!(memory(&service, "VmHWM") <= MEMORY_MAX);

@@ -130,6 +130,7 @@ impl HttpServer {
         if self.permit_origin.as_ref().is_some_and(Vec::is_empty) {
             report.add(at.key("permit_origin"), "expected at least one network like 192.0.2.0/24");
         }
+        let bodies_bytes_max = self.limits.bodies_bytes_max(at.key("limits"), report);
         let path_secret = Secrets {
             names: ["path_secret", "path_secret_file", "previous_path_secret", "previous_path_secret_file"],
             current: (self.path_secret, self.path_secret_file),
@@ -153,6 +154,7 @@ impl HttpServer {
                 body_bytes_max: self.limits.body_bytes_max.size(),
                 expanded_bytes_max: self.limits.expanded_bytes_max(),
                 body_records_max: self.limits.body_records_max.size(),
+                bodies_bytes_max,
                 body_timeout: self.limits.body_timeout_secs.seconds(),
                 answer_timeout: self.limits.answer_timeout_secs.seconds(),
             }),

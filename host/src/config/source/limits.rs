@@ -2,9 +2,16 @@
 
 use super::keepalive::Keepalive;
 use crate::config::decode::{Options, Table};
+use crate::config::path::At;
+use crate::config::problem::Report;
 use crate::config::value::Whole;
 use crate::connections::ConnectionLimits;
+use crate::intake::RECORD_BYTES;
 use schemars::JsonSchema;
+
+/// What bodies may take together by default: so much, or as many of the largest.
+const BODIES_BYTES: usize = 32 * 1024 * 1024;
+const LARGEST_BODIES: usize = 4;
 
 /// How much is taken from a sender, and for how long.
 #[derive(JsonSchema)]
@@ -16,6 +23,11 @@ pub(super) struct Limits<const BODY_BYTES_MAX: u64> {
     pub(super) expanded_bytes_max: Option<Whole<1, 1_073_741_824>>,
     /// How many records one body may hold.
     pub(super) body_records_max: Whole<1, 1_000_000>,
+    /// What all bodies together may take of memory, in bytes, from when their heads are there until they are answered; the
+    /// next are asked to come again. A body takes as many bytes as are announced, or as it may have, with those it is
+    /// inflated to, and 512 for each of several records. One address gets at most three quarters, and less while others
+    /// want in. At least twice the largest body; by default 32 MiB, or four of the largest bodies if that is more.
+    pub(super) bodies_bytes_max: Option<Whole<1, 1_099_511_627_776>>,
     /// How long a sender may take to send a body, in seconds.
     pub(super) body_timeout_secs: Whole<1, 3600>,
     /// How long a sender is kept waiting for its answer, in seconds; after that it is asked to come again.
@@ -56,6 +68,7 @@ impl<const BODY_BYTES_MAX: u64> Default for Limits<BODY_BYTES_MAX> {
             body_bytes_max: Whole(BODY_BYTES_MAX),
             expanded_bytes_max: None,
             body_records_max: Whole(10_000),
+            bodies_bytes_max: None,
             body_timeout_secs: Whole(10),
             answer_timeout_secs: Whole(4),
             connections_max: Whole(1024),
@@ -81,6 +94,7 @@ impl<const BODY_BYTES_MAX: u64> Options for Limits<BODY_BYTES_MAX> {
             body_bytes_max: table.take("body_bytes_max", default.body_bytes_max),
             expanded_bytes_max: table.take("expanded_bytes_max", default.expanded_bytes_max),
             body_records_max: table.take("body_records_max", default.body_records_max),
+            bodies_bytes_max: table.take("bodies_bytes_max", default.bodies_bytes_max),
             body_timeout_secs: table.take("body_timeout_secs", default.body_timeout_secs),
             answer_timeout_secs: table.take("answer_timeout_secs", default.answer_timeout_secs),
             connections_max: table.take("connections_max", default.connections_max),
@@ -102,6 +116,26 @@ impl<const BODY_BYTES_MAX: u64> Options for Limits<BODY_BYTES_MAX> {
 impl<const BODY_BYTES_MAX: u64> Limits<BODY_BYTES_MAX> {
     pub(super) fn expanded_bytes_max(&self) -> usize {
         self.expanded_bytes_max.unwrap_or(self.body_bytes_max).size()
+    }
+
+    /// What all bodies together may take. There has to be room for the largest, and some beside it for others.
+    pub(super) fn bodies_bytes_max(&self, at: At<'_>, report: &mut Report<'_>) -> usize {
+        let records = self.body_records_max.size().saturating_mul(RECORD_BYTES);
+        let largest = self.body_bytes_max.size().saturating_add(self.expanded_bytes_max()).saturating_add(records);
+        let Some(wanted) = self.bodies_bytes_max.map(Whole::size) else {
+            return BODIES_BYTES.max(largest.saturating_mul(LARGEST_BODIES));
+        };
+        let (at, least) = (at.key("bodies_bytes_max"), largest.saturating_mul(2));
+        if wanted < least && report.is_good(at) {
+            report.add(
+                at,
+                format!(
+                    "expected at least {least}: twice body_bytes_max, expanded_bytes_max and {RECORD_BYTES} for each of \
+                     body_records_max"
+                ),
+            );
+        }
+        wanted
     }
 
     pub(super) fn connections(&self, keepalive: &Keepalive) -> ConnectionLimits {

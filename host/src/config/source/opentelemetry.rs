@@ -70,6 +70,7 @@ impl Opentelemetry {
         if is_missing && report.is_good(at.key("grpc")) && report.is_good(at.key("http")) && report.checks_environment {
             report.add(at, "nothing to listen on; set `grpc.address`, `http.address` or both");
         }
+        let bodies_bytes_max = self.limits.bodies_bytes_max(at.key("limits"), report);
         SourcePlan::Opentelemetry {
             grpc: self.grpc.map(|receiver| receiver.plan(at.key("grpc"), planning)),
             http: self.http.map(|receiver| receiver.plan(at.key("http"), planning)),
@@ -78,6 +79,7 @@ impl Opentelemetry {
                 body_bytes_max: self.limits.body_bytes_max.size(),
                 expanded_bytes_max: self.limits.expanded_bytes_max(),
                 body_records_max: self.limits.body_records_max.size(),
+                bodies_bytes_max,
                 body_timeout: self.limits.body_timeout_secs.seconds(),
                 answer_timeout: self.limits.answer_timeout_secs.seconds(),
             },

@@ -24,6 +24,43 @@ fn a_body_may_become_as_large_as_it_may_come_unless_something_else_is_said() {
     assert_eq!(connections("limits: { body_bytes_max: 77, expanded_bytes_max: 99 }").1, 99);
 }
 
+/// Of the first source, with these limits.
+fn bodies_bytes_max(kind: &str, limits: &str) -> usize {
+    let plan = planned(&format!("sources: {{ a: {{ type: {kind}, limits: {{ {limits} }} }} }}"));
+    match &plan.sources[0].plan {
+        SourcePlan::HttpServer { settings, .. } => settings.bodies_bytes_max,
+        SourcePlan::Opentelemetry { settings, .. } => settings.bodies_bytes_max,
+        _ => panic!("one that listens"),
+    }
+}
+
+#[test]
+fn there_is_room_for_several_of_the_largest_bodies() {
+    const MIB: usize = 1024 * 1024;
+    assert_eq!(bodies_bytes_max("http_server", ""), 32 * MIB);
+    let largest = 2 * 10 * MIB + 10_000 * 512;
+    assert_eq!(bodies_bytes_max("http_server", "body_bytes_max: 10485760"), 4 * largest);
+    let otlp = "opentelemetry, grpc: { address: '127.0.0.1:0' }";
+    assert_eq!(bodies_bytes_max(otlp, ""), 4 * (2 * 4 * MIB + 10_000 * 512));
+}
+
+#[test]
+fn the_room_for_bodies_is_at_least_twice_the_largest() {
+    let limits =
+        |bytes| format!("body_bytes_max: 100, expanded_bytes_max: 200, body_records_max: 2, bodies_bytes_max: {bytes}");
+    assert_eq!(bodies_bytes_max("http_server", &limits(2648)), 2648);
+    for kind in ["http_server", "opentelemetry, grpc: { address: '127.0.0.1:0' }"] {
+        let found = problems(&format!("sources: {{ a: {{ type: {kind}, limits: {{ {} }} }} }}", limits(2647)));
+        assert_eq!(
+            found,
+            [
+                "1: sources.a.limits.bodies_bytes_max: expected at least 2648: twice body_bytes_max, expanded_bytes_max and \
+              512 for each of body_records_max"
+            ]
+        );
+    }
+}
+
 #[test]
 fn every_limit_reaches_the_listener() {
     let (limits, _) = connections(

@@ -7,6 +7,8 @@ use super::refusal::Refusal;
 use super::reply::{Content, Reply};
 use crate::connections::{ConnectionLimits, Excess};
 use crate::intake::body::{BodyError, ENCODINGS};
+use crate::intake::postponed::{Postponed, Why};
+use crate::intake::store::RETRY_AFTER;
 use crate::openapi::{Answer, Description, responses};
 use serde_json::{Map, Value, json};
 
@@ -154,7 +156,10 @@ impl<'s> Answers<'s> {
 
     fn of_any_request(&self) -> impl Iterator<Item = Refusal> {
         let bodies = BodyError::all(self.settings.body_bytes_max).map(Refusal::Body);
-        Excess::all(self.connections).map(Refusal::Excess).into_iter().chain(bodies)
+        let postponed = Why::OF_REQUESTS.map(|why| Postponed { why, retry_after: RETRY_AFTER }.into());
+        // Too many requests are said as what they are: a reason to come again.
+        let heads = Excess::all(self.connections).into_iter().filter(|excess| *excess != Excess::ManyRequests);
+        heads.map(Refusal::Excess).chain(bodies).chain(postponed)
     }
 
     fn told(&self, reply: Reply) -> Answer {
@@ -203,12 +208,19 @@ mod tests {
             Refusal::Excess(Excess::LongUri { .. }) => 9,
             Refusal::Excess(Excess::ManyHeaders { .. }) => 10,
             Refusal::Excess(Excess::LongHeaders { .. }) => 11,
-            Refusal::Excess(Excess::ManyRequests) => 12,
+            Refusal::Excess(Excess::ManyRequests) => unreachable!("it is postponed"),
             Refusal::Body(BodyError::UnknownEncoding) => 13,
             Refusal::Body(BodyError::TooLarge { .. }) => 14,
             Refusal::Body(BodyError::BrokenOff) => 15,
             Refusal::Body(BodyError::BrokenEncoding) => 16,
             Refusal::Body(BodyError::Slow) => 17,
+            Refusal::Postponed(postponed) | Refusal::Body(BodyError::Postponed(postponed)) => match postponed.why {
+                Why::ShareTaken => 12,
+                Why::NoRoom => 18,
+                Why::ManyRequests => 19,
+                // The answers to records have these.
+                Why::QueueFull | Why::NotStored => 20,
+            },
         }
     }
 
@@ -222,7 +234,7 @@ mod tests {
         numbers.extend(0..=4);
         let everything = auth::tests::everything();
         numbers.extend(auth::refusals(&everything).iter().map(number));
-        assert_eq!(numbers, (0..=17).collect());
+        assert_eq!(numbers, (0..=19).collect());
     }
 
     #[test]

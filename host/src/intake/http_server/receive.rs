@@ -7,6 +7,8 @@ use super::reply::Reply;
 use super::{Append, Counters, Settings};
 use crate::connections::{Excess, Respond};
 use crate::intake::body::{self, Arrived};
+use crate::intake::body_room::{BodyPlace, BodyRoom, Claim, RECORD_BYTES};
+use crate::intake::postponed::{Postponed, Why};
 use crate::intake::split::{Found, Records, concatenated, whole};
 use crate::intake::store::store;
 use axum::body::{Body, Bytes};
@@ -29,6 +31,8 @@ pub(super) struct Intake<Q> {
     pub(super) settings: Settings,
     /// What opens to senders, if not everything does.
     pub(super) gate: Option<Gate>,
+    /// What bodies may take of memory.
+    pub(super) body_room: BodyRoom,
     pub(super) counters: Arc<Counters>,
     pub(super) log_lines: LogLines,
 }
@@ -63,8 +67,14 @@ impl<Q: Append> Respond for Receiver<Q> {
         let Self(intake) = self;
         let address = intake.address(&request, peer);
         let (head, body) = request.into_parts();
-        body::drain(&head.headers, body).await;
-        let reply = Reply::refused(&excess.into());
+        let refusal = match excess {
+            Excess::ManyRequests => {
+                Postponed { why: Why::ManyRequests, retry_after: intake.body_room.retry_after(0) }.into()
+            }
+            excess => excess.into(),
+        };
+        body::drain(&head, body).await;
+        let reply = Reply::refused(&refusal);
         intake.account(&reply, begun, address);
         reply.into_response()
     }
@@ -96,7 +106,8 @@ impl<Q: Append> Intake<Q> {
         }
         let push_id = push_id(request.headers());
         match self.records(request, address).await {
-            Ok(records) => {
+            // The place is given back when it is known what became of them.
+            Ok((records, _place)) => {
                 let bodies = records.iter().map(|found| found.body.clone().unwrap_or_default());
                 let fates =
                     store(&*self.queue, bodies, push_id.as_ref(), self.settings.answer_timeout, &self.counters.source)
@@ -107,19 +118,24 @@ impl<Q: Append> Intake<Q> {
         }
     }
 
-    /// The records that are to be stored: none if the push is about something else.
-    async fn records(&self, request: Request<Incoming>, address: IpAddr) -> Result<Vec<Found>, Refusal> {
+    /// The records that are to be stored, and the place they have: none if the push is about something else.
+    async fn records(&self, request: Request<Incoming>, address: IpAddr) -> Result<(Vec<Found>, BodyPlace), Refusal> {
         let (head, body) = request.into_parts();
         let (settings, counters) = (&self.settings, &self.counters);
-        let admission = match self.check(&head, address).await {
-            Ok(admission) => admission,
+        let action = Action::of(&head.uri);
+        let claim = body::claim(&body, settings.body_bytes_max);
+        let admitted = match self.check(&head, address).await {
+            Ok(admission) => self.place(&action, address, claim).map(|place| (admission, place)),
+            Err(refusal) => Err(refusal),
+        };
+        let (admission, mut place) = match admitted {
+            Ok(admitted) => admitted,
             Err(refusal) => {
-                body::drain(&head.headers, body).await;
+                body::drain(&head, body).await;
                 return Err(refusal);
             }
         };
-        let action = Action::of(&head.uri);
-        let body = body::receive(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await;
+        let body = body::receive(&head, body, settings.body_bytes_max, settings.body_timeout, &mut place).await;
         let body = match &self.gate {
             // What nobody has signed is not even inflated.
             Some(gate) if admission.needs_body() => {
@@ -129,11 +145,11 @@ impl<Q: Append> Intake<Q> {
             }
             _ => body,
         };
-        let body = body.and_then(|received| received.inflate(settings.expanded_bytes_max));
+        let body = body.and_then(|received| received.inflate(settings.expanded_bytes_max, &mut place));
         if matches!(action, Action::Other) {
             // It was read so that the connection can go on; what is in it does not matter.
             counters.other_actions.add(1);
-            return Ok(Vec::new());
+            return Ok((Vec::new(), place));
         }
         let Arrived { body, received_bytes } = body?;
         counters.source.received_bytes.add(received_bytes as u64);
@@ -143,7 +159,20 @@ impl<Q: Append> Intake<Q> {
         if parameter(&head.uri, "version").is_some_and(|version| version != "1") {
             counters.unknown_versions.add(1);
         }
-        self.split(&body)
+        let records = self.split(&body)?;
+        if records.len() > 1 {
+            place.grow_to((body.len() + records.len() * RECORD_BYTES) as u64).map_err(Refusal::from)?;
+        }
+        Ok((records, place))
+    }
+
+    /// The place of a body, before it is read. What is not stored asks nothing of the queue.
+    fn place(&self, action: &Action, address: IpAddr, claim: Claim) -> Result<BodyPlace, Refusal> {
+        let place = match action {
+            Action::Other => self.body_room.take(address, claim.at_most),
+            Action::CallRecord | Action::Unknown => self.body_room.admit(&*self.queue, address, claim),
+        };
+        Ok(place?)
     }
 
     /// Whoever is not admitted learns nothing but where pushes go, unless that is a secret.
@@ -175,12 +204,18 @@ impl<Q: Append> Intake<Q> {
             Method::POST => Ok(()),
             _ => Err(Refusal::OtherTokenMethod),
         });
-        if let Err(refusal) = is_listened_to {
-            body::drain(&head.headers, body).await;
-            return Err(refusal);
-        }
-        let body = body::receive(&head.headers, body, TOKEN_REQUEST_BYTES_MAX, self.settings.body_timeout).await?;
-        let form = body.inflate(TOKEN_REQUEST_BYTES_MAX)?.body;
+        let claim = body::claim(&body, TOKEN_REQUEST_BYTES_MAX);
+        let admitted = is_listened_to.and_then(|()| Ok(self.body_room.take(address, claim.at_most)?));
+        let mut place = match admitted {
+            Ok(place) => place,
+            Err(refusal) => {
+                body::drain(&head, body).await;
+                return Err(refusal);
+            }
+        };
+        let body_timeout = self.settings.body_timeout;
+        let body = body::receive(&head, body, TOKEN_REQUEST_BYTES_MAX, body_timeout, &mut place).await?;
+        let form = body.inflate(TOKEN_REQUEST_BYTES_MAX, &mut place)?.body;
         Ok(gate.token(&head.headers, &form, address).await)
     }
 

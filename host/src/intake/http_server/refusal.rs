@@ -2,6 +2,7 @@
 
 use crate::connections::Excess;
 use crate::intake::body::{self, BodyError};
+use crate::intake::postponed::Postponed;
 use crate::intake::store::{RETRY_AFTER, whole_seconds};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(super) enum Refusal {
     Excess(#[from] Excess),
     #[error(transparent)]
     Body(#[from] BodyError),
+    #[error(transparent)]
+    Postponed(#[from] Postponed),
     #[error("the body is empty; expected a call record in JSON")]
     NoRecord,
 }
@@ -48,6 +51,7 @@ impl Refusal {
             Self::NoRecord => StatusCode::BAD_REQUEST,
             Self::Excess(excess) => excess.status(),
             Self::Body(error) => error.status(),
+            Self::Postponed(postponed) => postponed.status(),
         }
     }
 
@@ -63,6 +67,7 @@ impl Refusal {
             Self::TooManyRecords { .. } => "too_many_records",
             Self::Excess(excess) => excess.code(),
             Self::Body(error) => error.code(),
+            Self::Postponed(postponed) => postponed.code(),
             Self::NoRecord => "no_record",
         }
     }
@@ -79,7 +84,9 @@ impl Refusal {
             }
             Self::LockedOut { remaining } => vec![(header::RETRY_AFTER, whole_seconds(*remaining).into())],
             Self::Undecided => vec![(header::RETRY_AFTER, whole_seconds(RETRY_AFTER).into())],
-            Self::Excess(Excess::ManyRequests) => vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))],
+            Self::Postponed(postponed) | Self::Body(BodyError::Postponed(postponed)) => {
+                vec![(header::RETRY_AFTER, whole_seconds(postponed.retry_after).into())]
+            }
             Self::Body(BodyError::UnknownEncoding) => {
                 vec![(header::ACCEPT_ENCODING, HeaderValue::from_static(body::ENCODINGS))]
             }

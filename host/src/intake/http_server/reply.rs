@@ -13,16 +13,15 @@
 use super::auth::TokenAnswer;
 use super::place::in_body;
 use super::refusal::Refusal;
+use crate::intake::postponed::{Postponed, Why};
 use crate::intake::split::Found;
-use crate::intake::store::{Fate, RETRY_AFTER, whole_seconds};
-use crate::queue::Settlement;
+use crate::intake::store::{Fate, RETRY_AFTER};
 use crate::record::{Position, Rejection};
 use axum::body::{Body, Bytes};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::time::Duration;
 
 /// A body may hold thousands of broken records; a sender can do with the first of them.
 const VERDICTS_MAX: usize = 100;
@@ -84,35 +83,33 @@ impl Reply {
     pub(super) const RECORDS_REFUSED: &'static str = "records_refused";
 
     pub(super) fn refused(refusal: &Refusal) -> Self {
-        Self::error(refusal.status(), refusal.headers(), refusal.to_string(), refusal.code(), Verdicts::default())
+        Self::refused_with(refusal, Verdicts::default())
+    }
+
+    fn refused_with(refusal: &Refusal, verdicts: Verdicts) -> Self {
+        Self::error(refusal.status(), refusal.headers(), refusal.to_string(), refusal.code(), verdicts)
     }
 
     /// If anything is to be sent again, then the whole body: what is stored twice becomes the same trace. Only when all
     /// is settled, and nothing is to be sent again, is it said that something is refused for good.
     pub(super) fn to_records(records: &[Found], fates: Vec<Fate>) -> Self {
         let mut verdicts = Verdicts::default();
-        let (mut is_full, mut is_malformed, mut delay) = (false, true, None);
+        let (mut is_malformed, mut postponed) = (true, None);
         for (index, (found, fate)) in records.iter().zip(fates).enumerate() {
             match fate {
-                Fate::Settled(Settlement::Acknowledged) => {}
-                Fate::Settled(Settlement::RetryAfter(wanted)) => {
-                    delay = delay.max(Some(wanted));
+                Fate::Stored => {}
+                Fate::Postponed(more) => {
+                    postponed = Some(postponed.map_or(more, |so_far: Postponed| so_far.and(more)));
                     verdicts.add(|| Verdict::not_stored(index, found));
                 }
-                Fate::Settled(Settlement::Rejected(rejection)) => {
+                Fate::Rejected(rejection) => {
                     is_malformed &= rejection.class == "malformed";
                     verdicts.add(|| Verdict::rejected(index, found, rejection));
                 }
-                Fate::NotTaken => {
-                    is_full = true;
-                    delay = delay.max(Some(RETRY_AFTER));
-                    verdicts.add(|| Verdict::not_stored(index, found));
-                }
             }
         }
-        match (delay, verdicts.count) {
-            (Some(delay), _) if is_full => Self::again(StatusCode::TOO_MANY_REQUESTS, delay, verdicts),
-            (Some(delay), _) => Self::again(StatusCode::SERVICE_UNAVAILABLE, delay, verdicts),
+        match (postponed, verdicts.count) {
+            (Some(postponed), _) => Self::refused_with(&postponed.into(), verdicts),
             (None, 0) => Self::Ok,
             (None, refused) => {
                 let status = if is_malformed { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
@@ -129,24 +126,14 @@ impl Reply {
     pub(super) fn each_to_records(waits_for_sinks: bool) -> Vec<Self> {
         let rejected = |class: &str, message: &str| {
             let (class, code) = (class.to_owned(), class.to_owned());
-            let rejection = Rejection { class, code, path: None, message: message.to_owned(), position: None };
-            Fate::Settled(Settlement::Rejected(rejection))
+            Fate::Rejected(Rejection { class, code, path: None, message: message.to_owned(), position: None })
         };
         let malformed = rejected("malformed", "expected `,` or `}`");
         let incomplete = waits_for_sinks.then(|| rejected("incomplete", "the record has no SessionId"));
-        let not_stored = Fate::Settled(Settlement::RetryAfter(RETRY_AFTER));
+        let postponed = Why::OF_RECORDS.map(|why| Fate::Postponed(Postponed { why, retry_after: RETRY_AFTER }));
         let found = [Found { index: 0, line: 1, column: 1, body: None }];
-        let fates = [malformed, Fate::NotTaken, not_stored].into_iter().chain(incomplete);
+        let fates = std::iter::once(malformed).chain(postponed).chain(incomplete);
         fates.map(|fate| Self::to_records(&found, vec![fate])).collect()
-    }
-
-    fn again(status: StatusCode, delay: Duration, verdicts: Verdicts) -> Self {
-        let headers = vec![(header::RETRY_AFTER, whole_seconds(delay).into())];
-        let (message, code) = match status {
-            StatusCode::TOO_MANY_REQUESTS => ("the queue is full; send the whole body again later", "queue_full"),
-            _ => ("not everything could be stored for now; send the whole body again later", NOT_STORED),
-        };
-        Self::error(status, headers, message.to_owned(), code, verdicts)
     }
 
     fn error(
@@ -251,19 +238,24 @@ fn is_zero(number: &usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn rejection(class: &str, message: &str) -> Fate {
-        Fate::Settled(Settlement::Rejected(Rejection {
+        Fate::Rejected(Rejection {
             class: class.to_owned(),
             code: "code".to_owned(),
             path: None,
             message: message.to_owned(),
             position: Position::named_by(message),
-        }))
+        })
     }
 
     fn retry_after(milliseconds: u64) -> Fate {
-        Fate::Settled(Settlement::RetryAfter(Duration::from_millis(milliseconds)))
+        Fate::Postponed(Postponed { why: Why::NotStored, retry_after: Duration::from_millis(milliseconds) })
+    }
+
+    fn full(seconds: u64) -> Fate {
+        Fate::Postponed(Postponed { why: Why::QueueFull, retry_after: Duration::from_secs(seconds) })
     }
 
     fn reply(fates: impl IntoIterator<Item = Fate>) -> Reply {
@@ -289,15 +281,15 @@ mod tests {
     fn the_longest_delay_counts_and_is_rounded_up() {
         assert_eq!(delay([0, 1_500, 900].map(retry_after)).as_deref(), Some("2"));
         assert_eq!(delay([retry_after(0)]).as_deref(), Some("1"));
-        assert_eq!(delay([retry_after(7_000), Fate::NotTaken]).as_deref(), Some("7"));
-        assert_eq!(delay([retry_after(1_000), Fate::NotTaken]).as_deref(), Some("5"));
+        assert_eq!(delay([retry_after(7_000), full(5)]).as_deref(), Some("7"));
+        assert_eq!(delay([retry_after(1_000), full(5), retry_after(0)]).as_deref(), Some("5"));
     }
 
     #[test]
     fn what_is_to_be_sent_again_outweighs_what_is_refused() {
         let again = error([rejection("malformed", ""), retry_after(0)]);
         assert_eq!((again.status, again.content.code), (StatusCode::SERVICE_UNAVAILABLE, "not_stored"));
-        let full = error([rejection("malformed", ""), retry_after(0), Fate::NotTaken]);
+        let full = error([rejection("malformed", ""), retry_after(0), full(5)]);
         assert_eq!((full.status, full.content.code), (StatusCode::TOO_MANY_REQUESTS, "queue_full"));
         let codes: Vec<_> = full.content.records.iter().map(|verdict| verdict.code.as_str()).collect();
         assert_eq!(codes, ["code", "not_stored", "not_stored"]);
@@ -305,8 +297,7 @@ mod tests {
 
     #[test]
     fn only_if_all_that_is_refused_is_malformed_it_is_a_bad_request() {
-        let acknowledged = Fate::Settled(Settlement::Acknowledged);
-        assert_eq!(reply([rejection("malformed", ""), acknowledged]).status(), StatusCode::BAD_REQUEST);
+        assert_eq!(reply([rejection("malformed", ""), Fate::Stored]).status(), StatusCode::BAD_REQUEST);
         let mixed = [rejection("malformed", ""), rejection("incomplete", "")];
         assert_eq!(reply(mixed).status(), StatusCode::UNPROCESSABLE_ENTITY);
     }

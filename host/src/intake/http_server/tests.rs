@@ -1,5 +1,6 @@
 //! The intake as its senders see it, over a socket.
 
+mod admission;
 mod connections;
 mod heads;
 mod service;
@@ -134,7 +135,7 @@ async fn a_full_queue_takes_what_fits_and_asks_for_the_whole_body_again() {
     .await;
     let answer = service.post("{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n").await;
     assert!(answer.is_error(429, "queue_full", "again later"), "{answer:?}");
-    assert_eq!(answer.header("retry-after"), Some("5"));
+    assert_eq!(answer.header("retry-after"), Some("42"));
     let verdicts = answer.verdicts();
     assert_eq!((&verdicts[0]["index"], &verdicts[1]["index"], verdicts.get(2)), (&json!(1), &json!(2), None));
     assert_eq!(

@@ -1,7 +1,7 @@
 //! What a sender is told of its request, whatever the protocol.
 
-use crate::intake::store::{Fate, RETRY_AFTER};
-use crate::queue::Settlement;
+use crate::intake::postponed::Postponed;
+use crate::intake::store::Fate;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,10 +15,8 @@ pub(super) type Answer = Result<Option<ExportLogsPartialSuccess>, Trouble>;
 /// Why a request that could be read is not done with. The text of each is what its sender reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Trouble {
-    #[error("the queue is full; send the whole request again later")]
-    QueueFull { retry_after: Duration },
-    #[error("not everything could be stored for now; send the whole request again later")]
-    NotStored { retry_after: Duration },
+    #[error(transparent)]
+    Postponed(#[from] Postponed),
     #[error("the request holds more than {limit} records")]
     TooManyRecords { limit: usize },
 }
@@ -27,8 +25,7 @@ impl Trouble {
     /// Stable, for scripts and metrics.
     pub(super) fn code(self) -> &'static str {
         match self {
-            Self::QueueFull { .. } => "queue_full",
-            Self::NotStored { .. } => "not_stored",
+            Self::Postponed(postponed) => postponed.code(),
             Self::TooManyRecords { .. } => "too_many_records",
         }
     }
@@ -36,7 +33,7 @@ impl Trouble {
     /// When the whole request is to be sent again, if it is.
     pub(super) fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::QueueFull { retry_after } | Self::NotStored { retry_after } => Some(retry_after),
+            Self::Postponed(postponed) => Some(postponed.retry_after),
             Self::TooManyRecords { .. } => None,
         }
     }
@@ -48,13 +45,12 @@ pub(super) struct Tally {
     /// The codes of those that were refused. One log record may hold several call records; the first that is refused
     /// speaks for it.
     refused: BTreeMap<usize, String>,
-    retry_after: Option<Duration>,
-    is_full: bool,
+    postponed: Option<Postponed>,
 }
 
 impl Tally {
     pub(super) fn of(log_records: usize) -> Self {
-        Self { log_records, refused: BTreeMap::new(), retry_after: None, is_full: false }
+        Self { log_records, refused: BTreeMap::new(), postponed: None }
     }
 
     pub(super) fn refuse(&mut self, index: usize, code: String) {
@@ -63,24 +59,18 @@ impl Tally {
 
     pub(super) fn add(&mut self, index: usize, fate: Fate) {
         match fate {
-            Fate::Settled(Settlement::Acknowledged) => {}
-            Fate::Settled(Settlement::Rejected(rejection)) => self.refuse(index, rejection.code),
-            Fate::Settled(Settlement::RetryAfter(delay)) => self.retry_after = self.retry_after.max(Some(delay)),
-            Fate::NotTaken => {
-                self.is_full = true;
-                self.retry_after = self.retry_after.max(Some(RETRY_AFTER));
+            Fate::Stored => {}
+            Fate::Rejected(rejection) => self.refuse(index, rejection.code),
+            Fate::Postponed(more) => {
+                self.postponed = Some(self.postponed.map_or(more, |so_far| so_far.and(more)));
             }
         }
     }
 
     /// No answer quotes a record: there are indices and codes alone.
     pub(super) fn answer(self) -> Answer {
-        if let Some(retry_after) = self.retry_after {
-            return Err(if self.is_full {
-                Trouble::QueueFull { retry_after }
-            } else {
-                Trouble::NotStored { retry_after }
-            });
+        if let Some(postponed) = self.postponed {
+            return Err(postponed.into());
         }
         let count = self.refused.len();
         if count == 0 {
@@ -100,14 +90,16 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intake::postponed::Why;
 
     #[test]
     fn the_longest_delay_counts_and_outweighs_refusals() {
         let mut tally = Tally::of(3);
         tally.refuse(0, "no_body".to_owned());
-        tally.add(1, Fate::Settled(Settlement::RetryAfter(Duration::from_secs(7))));
-        tally.add(2, Fate::NotTaken);
-        assert_eq!(tally.answer(), Err(Trouble::QueueFull { retry_after: Duration::from_secs(7) }));
+        let postponed = |why, seconds| Postponed { why, retry_after: Duration::from_secs(seconds) };
+        tally.add(1, Fate::Postponed(postponed(Why::NotStored, 7)));
+        tally.add(2, Fate::Postponed(postponed(Why::QueueFull, 5)));
+        assert_eq!(tally.answer(), Err(postponed(Why::QueueFull, 7).into()));
     }
 
     #[test]

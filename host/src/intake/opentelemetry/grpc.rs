@@ -3,10 +3,13 @@
 use super::Append;
 use super::answer::Trouble;
 use super::intake::Intake;
+use super::receiver::came_from;
 use crate::export::encoded_status;
+use crate::intake::body;
+use crate::intake::body_room::Claim;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::Response;
+use axum::http::{Response, StatusCode};
 use axum::middleware::Next;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsService;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
@@ -15,6 +18,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tonic::{Code, Status};
 use tracing::warn;
+
+/// How the messages of a request are compressed, if they are.
+const ENCODING: &str = "grpc-encoding";
 
 #[tonic::async_trait]
 impl<Q: Append> LogsService for Intake<Q> {
@@ -34,10 +40,10 @@ impl<Q: Append> LogsService for Intake<Q> {
     }
 }
 
-fn status(trouble: Trouble) -> Status {
+pub(super) fn status(trouble: Trouble) -> Status {
     let code = match trouble {
-        Trouble::QueueFull { .. } => Code::ResourceExhausted,
-        Trouble::NotStored { .. } => Code::Unavailable,
+        Trouble::Postponed(postponed) if postponed.status() == StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
+        Trouble::Postponed(_) => Code::Unavailable,
         Trouble::TooManyRecords { .. } => Code::InvalidArgument,
     };
     let message = trouble.to_string();
@@ -53,9 +59,15 @@ pub(super) async fn watch<Q: Append>(
 ) -> Response<Body> {
     let begun = Instant::now();
     let patience = intake.settings.body_timeout.saturating_add(intake.settings.answer_timeout);
-    let response = tokio::time::timeout(patience, next.run(request)).await;
     let mut response =
-        response.unwrap_or_else(|_| Status::deadline_exceeded("the request took too long to arrive").into_http());
+        match intake.body_room.admit(&*intake.queue, came_from(request.extensions()), claim(&intake, &request)) {
+            Ok(_place) => {
+                let response = tokio::time::timeout(patience, next.run(request)).await;
+                response
+                    .unwrap_or_else(|_| Status::deadline_exceeded("the request took too long to arrive").into_http())
+            }
+            Err(postponed) => status(postponed.into()).into_http(),
+        };
     let mut code = told(&response);
     // So the framework refuses a message that is too large. OTLP has it sent again, and so for ever; not so what is
     // exhausted and says not when to come again.
@@ -72,6 +84,16 @@ pub(super) async fn watch<Q: Append>(
         warn!(code = name, status = i32::from(code), source = intake.name, "request refused");
     }
     response
+}
+
+/// The framework reads and inflates a request by itself, and holds both to the same limit: both are taken at once.
+fn claim<Q>(intake: &Intake<Q>, request: &Request) -> Claim {
+    let expanded_bytes_max = intake.settings.expanded_bytes_max;
+    let mut claim = body::claim(request.body(), expanded_bytes_max);
+    if request.headers().contains_key(ENCODING) {
+        claim.at_most = claim.at_most.saturating_add(expanded_bytes_max as u64);
+    }
+    claim
 }
 
 /// Success is told in a trailer, everything else in a header.

@@ -2,9 +2,12 @@
 
 use super::answer::Trouble;
 use super::intake::Intake;
+use super::receiver::came_from;
 use super::{Append, json};
 use crate::export::{RETRY_INFO, encoded_status};
 use crate::intake::body::{self, Arrived, BodyError};
+use crate::intake::body_room::RECORD_BYTES;
+use crate::intake::postponed::Postponed;
 use crate::intake::store::whole_seconds;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -77,15 +80,33 @@ impl<Q: Append> Intake<Q> {
         let encoding = match check(&head, encoding) {
             Ok(encoding) => encoding,
             Err(refusal) => {
-                body::drain(&head.headers, body).await;
+                body::drain(&head, body).await;
                 return Err(refusal);
             }
         };
         let settings = &self.settings;
-        let body = body::receive(&head.headers, body, settings.body_bytes_max, settings.body_timeout).await?;
-        let Arrived { body, received_bytes } = body.inflate(settings.expanded_bytes_max)?;
+        let claim = body::claim(&body, settings.body_bytes_max);
+        // Given back when it is known what became of the records.
+        let mut place = match self.body_room.admit(&*self.queue, came_from(&head.extensions), claim) {
+            Ok(place) => place,
+            Err(postponed) => {
+                body::drain(&head, body).await;
+                return Err(Trouble::from(postponed).into());
+            }
+        };
+        let body = body::receive(&head, body, settings.body_bytes_max, settings.body_timeout, &mut place).await?;
+        let Arrived { body, received_bytes } = body.inflate(settings.expanded_bytes_max, &mut place)?;
         self.counters.received_bytes.add(received_bytes as u64);
-        Ok(self.take(encoding.bodies(body)?).await?)
+        let bodies = encoding.bodies(body)?;
+        if bodies.len() > 1 {
+            place.grow_to((received_bytes + bodies.len() * RECORD_BYTES) as u64).map_err(Trouble::from)?;
+        }
+        Ok(self.take(bodies).await?)
+    }
+
+    /// Refuses one that is not looked at, in the encoding it has.
+    pub(super) fn postpone(&self, head: &Parts, postponed: Postponed) -> Response<Body> {
+        self.refuse(&Trouble::from(postponed).into(), Encoding::of(&head.headers).unwrap_or(Encoding::Json))
     }
 
     fn refuse(&self, refusal: &Refusal, encoding: Encoding) -> Response<Body> {
@@ -148,8 +169,7 @@ impl Refusal {
             Self::OtherContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body(error) => error.status(),
             Self::NotProtobuf | Self::NotJson { .. } => StatusCode::BAD_REQUEST,
-            Self::Trouble(Trouble::QueueFull { .. }) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Trouble(Trouble::NotStored { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Trouble(Trouble::Postponed(postponed)) => postponed.status(),
             Self::Trouble(Trouble::TooManyRecords { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
@@ -170,6 +190,7 @@ impl Refusal {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Trouble(trouble) => trouble.retry_after(),
+            Self::Body(BodyError::Postponed(postponed)) => Some(postponed.retry_after),
             _ => None,
         }
     }

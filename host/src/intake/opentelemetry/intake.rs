@@ -3,6 +3,7 @@
 use super::answer::{Answer, Tally, Trouble};
 use super::value::text;
 use super::{Append, Settings, SourceCounters};
+use crate::intake::body_room::BodyRoom;
 use crate::intake::split::{Records, whole};
 use crate::intake::store::store;
 use bytes::Bytes;
@@ -16,6 +17,8 @@ pub(super) struct Intake<Q> {
     pub(super) name: String,
     pub(super) queue: Arc<Q>,
     pub(super) settings: Settings,
+    /// What bodies may take of memory.
+    pub(super) body_room: BodyRoom,
     pub(super) counters: Arc<SourceCounters>,
 }
 

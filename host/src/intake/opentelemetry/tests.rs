@@ -1,6 +1,6 @@
 //! The source as its senders see it, over sockets: what they are told, and what reaches the queue.
 
-use super::{Settings, router};
+use super::{Settings, receiver};
 use crate::connections::{ConnectionCounters, ConnectionLimits, serve};
 use crate::export::{RETRY_INFO, encoded_status};
 use crate::intake::SourceCounters;
@@ -49,10 +49,10 @@ impl Service {
         let metrics = Metrics::new().expect("a registry of its own");
         let component = metrics.component("source", "opentelemetry", "logs");
         let counters = Arc::new(SourceCounters::new(&component));
-        let router = router("logs", Arc::clone(&queue), settings, counters);
+        let receiver = receiver("logs", Arc::clone(&queue), settings, counters);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        tokio::spawn(serve(listener, router, ConnectionLimits::default(), ConnectionCounters::default(), pending()));
+        tokio::spawn(serve(listener, receiver, ConnectionLimits::default(), ConnectionCounters::default(), pending()));
         Self { address, queue, component }
     }
 
@@ -206,7 +206,7 @@ async fn what_cannot_be_stored_now_is_asked_for_again() {
     let request = of_texts(["{}", "{later", "{malformed"]);
     let status = service.call(request.clone()).await.expect_err("later");
     assert_eq!(status.code(), Code::Unavailable);
-    let message = "not everything could be stored for now; send the whole request again later";
+    let message = "not everything could be stored for now; send the whole body again later";
     let details = encoded_status(Code::Unavailable.into(), message, Some(Duration::from_secs(7)));
     assert_eq!(status.details(), details);
     let response = service.post(PROTOBUF, request.encode_to_vec()).await;
@@ -233,7 +233,7 @@ async fn a_full_queue_says_when_to_come_again() {
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert!(!status.details().is_empty());
     let response = service.post(PROTOBUF, request.encode_to_vec()).await;
-    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].as_bytes()), (429, b"5".as_slice()));
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].as_bytes()), (429, b"42".as_slice()));
     assert_eq!(service.taken().len(), 1);
 }
 

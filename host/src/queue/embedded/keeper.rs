@@ -4,9 +4,10 @@
 //! opened again until it works: a library that failed to write once does not know any more what is on the disk.
 
 use super::consumer::Settled;
+use super::drain::Drain;
 use super::inbox::Waiting;
 use super::numbers::Numbers;
-use super::{Gate, RETRY_AFTER, Shared};
+use super::{Gate, Shared};
 use crate::queue::receipt::Settler;
 use crate::queue::store::{Arrival, Fullness, Recovered, Store};
 use crate::queue::{Durability, Refused, Settlement, StoreError, now_ms};
@@ -19,6 +20,8 @@ pub(super) struct Keeper {
     store: Store,
     shared: Arc<Shared>,
     numbers: Numbers,
+    /// How fast consumers come through.
+    drain: Drain,
     health: Reporter,
     durability: Durability,
     /// Settled by consumers, and not even noted: the store could not look up what it has to know for that.
@@ -41,6 +44,7 @@ const PACE: Duration = Duration::from_millis(3);
 /// What consumers settled waits this long for a transaction of somebody else.
 const SETTLED_PATIENCE: Duration = Duration::from_millis(50);
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+const NOT_WRITTEN: Settlement = Settlement::NotTaken(Refused::Broken);
 /// Between tries to open the store again.
 const REOPEN_DELAY: Duration = Duration::from_secs(1);
 
@@ -52,6 +56,7 @@ impl Keeper {
             store,
             shared,
             numbers,
+            drain: Drain::default(),
             health,
             durability,
             unnoted: Vec::new(),
@@ -134,7 +139,10 @@ impl Keeper {
                 self.shared
                     .stored
                     .send_if_modified(|stored| std::mem::replace(stored, self.store.next_id()) != self.store.next_id());
-                let settlement = if is_open { Settlement::Acknowledged } else { Settlement::RetryAfter(RETRY_AFTER) };
+                let settlement = match self.shared.gate() {
+                    Gate::Shut(refused) if !is_open => Settlement::NotTaken(refused),
+                    _ => Settlement::Acknowledged,
+                };
                 answer(settlers, &settlement);
                 refusals.into_iter().for_each(|(_, why, settler)| settler.settle(Settlement::Rejected(why)));
                 self.unwritten.drain(..).for_each(Settled::written);
@@ -144,8 +152,8 @@ impl Keeper {
             Err(error) => {
                 // Whoever is told to come again finds the reason.
                 self.note(Err(error));
-                answer(settlers, &Settlement::RetryAfter(RETRY_AFTER));
-                answer(settlers_of(refusals), &Settlement::RetryAfter(RETRY_AFTER));
+                answer(settlers, &NOT_WRITTEN);
+                answer(settlers_of(refusals), &NOT_WRITTEN);
             }
         }
         errands.into_iter().for_each(|errand| errand(&mut self.store));
@@ -167,6 +175,7 @@ impl Keeper {
         for settled in unnoted.into_iter().chain(settled) {
             let noted =
                 self.store.settle(settled.seat.follower(), settled.lane(), settled.entry(), &settled.verdict, now_ms);
+            self.drain.add(settled.seat.follower(), settled.entry().bytes());
             let settled_so_far = if noted.is_ok() { &mut self.unwritten } else { &mut self.unnoted };
             settled_so_far.push(settled);
             self.note(noted);
@@ -186,6 +195,9 @@ impl Keeper {
             }
         };
         let (before, gate) = (self.shared.gate(), Gate::of(fullness));
+        if fullness.is_some() {
+            self.shared.set_retry_after(self.drain.time_for(&self.store.held_up_by()));
+        }
         if before != gate {
             self.shared.set_gate(gate);
             match fullness {
@@ -256,8 +268,8 @@ impl Keeper {
     /// What waits while the store does not work.
     fn refuse_all(&mut self, waiting: Waiting) {
         let Waiting { arrivals, refusals, settled, errands } = waiting;
-        answer(arrivals.into_iter().map(|(_, settler)| settler).collect(), &Settlement::RetryAfter(RETRY_AFTER));
-        answer(settlers_of(refusals), &Settlement::RetryAfter(RETRY_AFTER));
+        answer(arrivals.into_iter().map(|(_, settler)| settler).collect(), &NOT_WRITTEN);
+        answer(settlers_of(refusals), &NOT_WRITTEN);
         // They are noted in memory, and written when that works again.
         self.settle(settled, now_ms());
         errands.into_iter().for_each(|errand| errand(&mut self.store));

@@ -149,6 +149,19 @@ impl Store {
         self.followers.values().filter(holds).map(Arc::clone).collect()
     }
 
+    /// The consumers that must not lose anything and keep the oldest segment from being given back, with about how many
+    /// bytes of it they have still to come through.
+    pub(in crate::queue) fn held_up_by(&self) -> Vec<(u32, u64)> {
+        let Some((_, segment, end)) = self.oldest() else { return Vec::new() };
+        let rest = |holder: SharedFollower| {
+            let holder = locked(&holder);
+            let records = end - holder.floor().unwrap_or(end).clamp(segment.first_id, end);
+            let bytes = segment.bytes / segment.records.max(1) * records;
+            (holder.settings.when_full == WhenFull::Reject).then_some((holder.number, bytes))
+        };
+        self.holders(end).into_iter().filter_map(rest).collect()
+    }
+
     fn has_holders(&self, end: u64) -> bool {
         self.followers.values().any(|follower| locked(follower).floor().is_some_and(|floor| floor < end))
     }

@@ -30,7 +30,7 @@ pub(super) struct Service {
     pub(super) address: SocketAddr,
     pub(super) queue: Arc<Queue>,
     pub(super) metrics: Arc<Metrics>,
-    component: Component,
+    pub(super) component: Component,
     pub(super) shutdown: oneshot::Sender<()>,
     pub(super) server: JoinHandle<()>,
 }

@@ -74,7 +74,7 @@ impl Deliver for EmbeddedDelivery {
             Settlement::Acknowledged => Verdict::Delivered(self.identity),
             Settlement::Rejected(rejection) => Verdict::Refused { rejection, mapper: self.seat.mapper.clone() },
             // It is dropped, and taken again.
-            Settlement::RetryAfter(_) => return,
+            Settlement::RetryAfter(_) | Settlement::NotTaken(_) => return,
         };
         self.answer(verdict);
     }
