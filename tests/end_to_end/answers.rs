@@ -274,9 +274,9 @@ fn what_is_too_much_is_answered_413() {
     assert_eq!(service.metric("callspan_component_received_events_total", &[SOURCE]), 5.0);
 }
 
-/// When as many records wait as may, one more is not taken, and its sender is told when to come again, before its body
-/// is read. Of a body for
-/// which there is room in part, it is told which records were left out. What was taken is delivered all the same.
+/// When as many records wait as may, one more is not taken, and its sender is told when to come again, before its body is
+/// read. Of a body for which there is room in part, it is told which records were left out. What was taken is delivered
+/// all the same.
 #[test]
 fn when_the_queue_is_full_the_answer_is_429_and_nothing_that_was_taken_is_lost() {
     const ROOM: usize = 16_384;

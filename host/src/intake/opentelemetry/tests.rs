@@ -4,7 +4,8 @@ use super::{Settings, receiver};
 use crate::connections::{ConnectionCounters, ConnectionLimits, serve};
 use crate::export::{RETRY_INFO, encoded_status};
 use crate::intake::SourceCounters;
-use crate::intake::double::Queue;
+use crate::intake::double::{Queue, RETRY_AFTER};
+use crate::queue::Refused;
 use crate::telemetry::metric;
 use crate::telemetry::{Component, Metrics};
 use flate2::Compression;
@@ -45,6 +46,10 @@ impl Service {
     }
 
     async fn start_with(queue: Queue, settings: Settings) -> Self {
+        Self::start_within(queue, settings, ConnectionLimits::default()).await
+    }
+
+    async fn start_within(queue: Queue, settings: Settings, limits: ConnectionLimits) -> Self {
         let queue = Arc::new(queue);
         let metrics = Metrics::new().expect("a registry of its own");
         let component = metrics.component("source", "opentelemetry", "logs");
@@ -52,7 +57,7 @@ impl Service {
         let receiver = receiver("logs", Arc::clone(&queue), settings, counters);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        tokio::spawn(serve(listener, receiver, ConnectionLimits::default(), ConnectionCounters::default(), pending()));
+        tokio::spawn(serve(listener, receiver, limits, ConnectionCounters::default(), pending()));
         Self { address, queue, component }
     }
 
@@ -235,6 +240,49 @@ async fn a_full_queue_says_when_to_come_again() {
     let response = service.post(PROTOBUF, request.encode_to_vec()).await;
     assert_eq!((response.status().as_u16(), response.headers()["retry-after"].as_bytes()), (429, b"42".as_slice()));
     assert_eq!(service.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_queue_would_not_take_is_refused_before_it_is_read() {
+    let queue = Queue { refuses: Some(Refused::Full), ..Queue::default() };
+    let service = Service::start_with(queue, Settings::default()).await;
+    let message = "the queue is full; send the whole body again later";
+    let details = encoded_status(Code::ResourceExhausted.into(), message, Some(RETRY_AFTER));
+    let status = service.call(of_texts(["{}"])).await.expect_err("no room");
+    assert_eq!((status.code(), status.details()), (Code::ResourceExhausted, details.as_slice()));
+    let response = service.post(PROTOBUF, "it is not even read").await;
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].as_bytes()), (429, b"42".as_slice()));
+    assert_eq!(response.bytes().await.expect("a body"), details);
+    assert_eq!(service.component.counter(metric::REFUSED_BODIES, &[("reason", "queue")]).value(), 2);
+}
+
+/// A call over gRPC announces no length, and takes room for the largest.
+#[tokio::test]
+async fn a_request_finds_room_or_is_asked_to_come_again() {
+    let settings = Settings { bodies_bytes_max: 100_000, ..Settings::default() };
+    let service = Service::start_with(Queue::default(), settings).await;
+    let status = service.call(of_texts(["{}"])).await.expect_err("no room");
+    assert_eq!((status.code(), status.details().is_empty()), (Code::Unavailable, false), "{status}");
+    assert_eq!(service.post(JSON, in_json(&["{}"])).await.status().as_u16(), 200);
+    let response = service.post(JSON, in_json(&["{}"; 200])).await;
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].is_empty()), (503, false));
+    assert_eq!(service.errors("request_failed", "no_room"), 1);
+    assert_eq!(service.component.gauge(metric::BODIES_BYTES, &[]).value(), 0);
+}
+
+#[tokio::test]
+async fn one_request_more_than_may_be_answered_is_refused_in_its_protocol() {
+    let limits = ConnectionLimits { requests_max: 1, ..ConnectionLimits::default() };
+    let service = Service::start_within(Queue::default(), Settings::default(), limits).await;
+    let mut client = service.client().await;
+    let in_flight = tokio::spawn(async move { client.export(of_texts(["held"])).await });
+    service.queue.has_taken.notified().await;
+    let status = service.call(of_texts(["{}"])).await.expect_err("too many");
+    assert_eq!((status.code(), status.details().is_empty()), (Code::Unavailable, false), "{status}");
+    let response = service.post(JSON, in_json(&["{}"])).await;
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].as_bytes()), (503, b"14".as_slice()));
+    service.queue.release.notify_one();
+    assert!(in_flight.await.expect("no panic").is_ok());
 }
 
 #[tokio::test]
