@@ -5,6 +5,10 @@
 //! skipped, and the position of an error. A property test holds this reader against `serde_json`: both accept the same
 //! texts.
 
+mod string;
+#[cfg(test)]
+mod tests;
+
 use crate::options::Limits;
 use bumpalo::Bump;
 
@@ -220,115 +224,6 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A string, from its opening quotation mark on.
-    fn string(&mut self) -> Read<&'a str> {
-        let start = self.at + 1;
-        self.at = self.plain_until(start);
-        if self.peek() == Some(b'"') {
-            self.at += 1;
-            return Ok(self.slice(start, self.at - 1));
-        }
-        self.escaped_string(start)
-    }
-
-    /// A string whose text up to here is plain and goes on with something that is not.
-    fn escaped_string(&mut self, start: usize) -> Read<&'a str> {
-        let mut decoded = bumpalo::collections::String::new_in(self.arena);
-        let mut plain = start;
-        loop {
-            decoded.push_str(self.slice(plain, self.at));
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(decoded.into_bump_str());
-                }
-                Some(b'\\') => {
-                    self.at += 1;
-                    let character = self.escape()?;
-                    decoded.push(character);
-                }
-                Some(_) => return self.expected("no raw control character inside a string"),
-                None => return self.expected("the quotation mark that ends the string"),
-            }
-            plain = self.at;
-            self.at = self.plain_until(plain);
-        }
-    }
-
-    /// What stands after a backslash.
-    fn escape(&mut self) -> Read<char> {
-        let character = match self.peek() {
-            Some(b'"') => '"',
-            Some(b'\\') => '\\',
-            Some(b'/') => '/',
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => {
-                self.at += 1;
-                return self.unicode_escape();
-            }
-            _ => return self.expected("an escape sequence"),
-        };
-        self.at += 1;
-        Ok(character)
-    }
-
-    /// Four hexadecimal digits, or two such escapes that are a surrogate pair. A surrogate without its other half is
-    /// U+FFFD.
-    fn unicode_escape(&mut self) -> Read<char> {
-        let high = self.four_hex_digits()?;
-        if let 0xD800..=0xDBFF = high {
-            let after_high = self.at;
-            if self.text.as_bytes().get(self.at..self.at + 2) == Some(b"\\u".as_slice()) {
-                self.at += 2;
-                let low = self.four_hex_digits()?;
-                if let 0xDC00..=0xDFFF = low {
-                    let scalar = 0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-                    return Ok(char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER));
-                }
-                self.at = after_high;
-            }
-        }
-        Ok(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER))
-    }
-
-    fn four_hex_digits(&mut self) -> Read<u32> {
-        let mut number = 0;
-        for _ in 0..4 {
-            match self.peek().and_then(|byte| char::from(byte).to_digit(16)) {
-                Some(digit) => number = number * 16 + digit,
-                None => return self.expected("four hexadecimal digits"),
-            }
-            self.at += 1;
-        }
-        Ok(number)
-    }
-
-    /// The offset of the first byte from `start` on that is a quotation mark, a backslash or a control character, or
-    /// the end of the text. Eight bytes at a time.
-    fn plain_until(&self, start: usize) -> usize {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const TOPS: u64 = 0x8080_8080_8080_8080;
-        let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
-        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
-        let (words, tail) = rest.as_chunks::<8>();
-        let mut at = start;
-        for word in words {
-            let word = u64::from_le_bytes(*word);
-            let control = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
-            // A borrow can only mark bytes above a true hit, so the lowest mark is always true.
-            let marks = control | zero_bytes(word ^ (ONES * 0x22)) | zero_bytes(word ^ (ONES * 0x5C));
-            if marks != 0 {
-                return at + (marks.trailing_zeros() / 8) as usize;
-            }
-            at += 8;
-        }
-        at + tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F)).unwrap_or(tail.len())
-    }
-
     fn skip_blank(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
@@ -346,106 +241,5 @@ impl<'a> Reader<'a> {
 
     fn expected<T>(&self, what: &'static str) -> Read<T> {
         Err(Malformed { at: self.at, problem: Problem::Expected(what) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn accepts(text: &str) -> bool {
-        let (arena, limits) = (Bump::new(), Limits::default());
-        let mut reader = Reader::new(text, &limits, &arena);
-        reader.skip().and_then(|()| reader.finish()).is_ok()
-    }
-
-    fn string(text: &str) -> String {
-        let (arena, limits) = (Bump::new(), Limits::default());
-        match Reader::new(text, &limits, &arena).token() {
-            Ok(Token::Text(text)) => text.to_owned(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn escapes_are_resolved() {
-        assert_eq!(string(r#""a\n\u00e9\ud83d\ude00\/\"""#), "a\né😀/\"");
-    }
-
-    #[test]
-    fn a_lone_surrogate_becomes_the_replacement_character() {
-        assert_eq!(string(r#""\ud800""#), "\u{fffd}");
-        assert_eq!(string(r#""\ud800x\udc00""#), "\u{fffd}x\u{fffd}");
-        assert_eq!(string(r#""\ud800\ud83d\ude00""#), "\u{fffd}😀");
-        assert_eq!(string(r#""\ud800\u0041""#), "\u{fffd}A");
-    }
-
-    #[test]
-    fn depth_is_limited_inside_what_is_skipped() {
-        let (arena, limits) = (Bump::new(), Limits::default());
-        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-        assert_eq!(Reader::new(&nested(64), &limits, &arena).skip(), Ok(()));
-        assert_eq!(
-            Reader::new(&nested(65), &limits, &arena).skip(),
-            Err(Malformed { at: 64, problem: Problem::TooDeep })
-        );
-    }
-
-    #[test]
-    fn a_number_keeps_its_spelling() {
-        let (arena, limits) = (Bump::new(), Limits::default());
-        for spelling in ["-0", "1.50", "1e400", "18446744073709551616", "0.0E-7"] {
-            assert_eq!(Reader::new(spelling, &limits, &arena).token(), Ok(Token::Number(spelling)));
-        }
-    }
-
-    /// Texts that are nearly JSON.
-    fn nearly_json() -> impl Strategy<Value = String> {
-        let piece = prop::sample::select(vec![
-            "{",
-            "}",
-            "[",
-            "]",
-            ",",
-            ":",
-            "\"a\"",
-            "\"\\u00e9\"",
-            "\"\\x\"",
-            "\"",
-            "\\",
-            "1",
-            "-",
-            "0",
-            ".5",
-            "e3",
-            "true",
-            "fals",
-            "null",
-            " ",
-            "\n",
-            "\u{1}",
-            "é",
-        ]);
-        prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
-    }
-
-    proptest! {
-        #[test]
-        fn it_accepts_what_serde_json_accepts(text in nearly_json()) {
-            let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
-            prop_assert_eq!(accepts(&text), theirs, "{}", text);
-        }
-
-        #[test]
-        fn it_reads_back_what_serde_json_writes(text in any::<String>()) {
-            let written = serde_json::to_string(&text).expect("a string can be written");
-            prop_assert_eq!(string(&written), text);
-        }
-
-        #[test]
-        fn no_text_makes_it_panic(text in any::<String>()) {
-            accepts(&text);
-        }
     }
 }
