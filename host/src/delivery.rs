@@ -6,6 +6,7 @@
 //! | the backend took the trace | acknowledged |
 //! | the mapping yields nothing for it | acknowledged |
 //! | the mapping, or the plugin's failure, refused it | rejected, with the reason |
+//! | the plugin fails whatever it is given | the transform is held (`trials`): records wait, and the plugin is tried |
 //! | the backend refused the trace for good, and takes others | rejected, code `backend_refused` |
 //! | the trace alone is too large for the backend | rejected, code `trace_too_large` |
 //! | the backend left out all spans of a request | rejected, code `backend_refused` |
@@ -31,6 +32,7 @@ mod rejections;
 mod reports;
 mod respite;
 mod sending;
+mod trials;
 mod turns;
 
 #[cfg(test)]
@@ -51,6 +53,7 @@ pub use healthcheck::Healthcheck;
 pub use hold::Hold;
 pub use limit::{AdaptiveConcurrency, CONCURRENCY_MAX, Concurrency};
 pub use reports::Reports;
+pub use trials::Trials;
 pub use turns::Turns;
 
 /// How much is delivered at a time, and how long it is tried.
@@ -85,6 +88,9 @@ impl Default for Settings {
         }
     }
 }
+
+/// When senders should come again while the plugin is held.
+const HELD_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The way of records through one transform to one sink.
 pub struct Route<C> {
@@ -124,6 +130,7 @@ pub async fn run<C: Consume>(route: Route<C>) {
     let Route { mut consumer, workers, plugin, exporter, hold, turns, settings, reports } = route;
     let (records_max, bytes_max) = (settings.batch_records_max, settings.batch_bytes_max);
     let linger = settings.linger;
+    let can_wait = settings.retry_for.is_none();
     let sender = Sender { exporter, hold, turns: turns.clone(), settings, reports };
     let shared = Arc::new(Shared { plugin, sender });
     // Every turn of this route has a clone of it. A batch that waits for others to show who is at fault is under way, and
@@ -132,6 +139,10 @@ pub async fn run<C: Consume>(route: Route<C>) {
     let mut under_way = JoinSet::new();
     consumer.begin().await;
     while consumer.has_more().await {
+        // Those whose senders wait are taken, and handed back to be sent again.
+        if can_wait {
+            shared.plugin.hold().is_over().await;
+        }
         let is_busy = Arc::strong_count(&ours) > 1;
         if is_busy && consumer.waiting() < records_max {
             // It fails when time is up.
@@ -164,10 +175,14 @@ async fn deliver<D: Deliver>(batch: Vec<D>, slot: Slot, turn: impl Send, shared:
     let begun = Instant::now();
     // When the workers are gone the deliveries are dropped, which asks their senders to come again.
     let Ok(outcomes) = slot.transform(&shared.plugin, records).await else { return };
-    reports.transformed(batch.len(), begun.elapsed());
+    reports.transformed(outcomes.iter().flatten().count(), begun.elapsed());
     let mut deliveries = Vec::with_capacity(batch.len());
     let mut traces = Vec::with_capacity(batch.len());
     for (delivery, outcome) in batch.into_iter().zip(outcomes) {
+        let Some(outcome) = outcome else {
+            delivery.settle(Settlement::RetryAfter(HELD_RETRY_AFTER));
+            continue;
+        };
         match outcome {
             Outcome::Trace(trace) => {
                 let Some(delivery) = delivery.claim(identity(&trace)) else { continue };

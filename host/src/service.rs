@@ -6,9 +6,9 @@ mod listener;
 mod sinks;
 mod sources;
 
-use crate::config::plan::{Plan, SinkKind};
+use crate::config::plan::{Part, Plan, SinkKind, TransformPlan};
 use crate::connections::{ConnectionCounters, ConnectionLimits, serve};
-use crate::delivery::{self, Healthcheck, Hold, Reports, Route, Turns};
+use crate::delivery::{self, Healthcheck, Hold, Reports, Route, Trials, Turns};
 use crate::queue::{
     self, Capacity, Consume, ConsumerSettings, Durability, EmbeddedQueue, Joining, MemoryQueue, Room, Surroundings,
     consumer,
@@ -35,6 +35,7 @@ pub struct Service {
     sources: Vec<Source>,
     routes: Vec<Running>,
     healthchecks: Vec<Healthcheck>,
+    trials: Vec<Trials>,
     /// Unless records wait in memory.
     queue: Option<EmbeddedQueue>,
     /// For commands that look into the queue.
@@ -81,10 +82,13 @@ impl Service {
         for source in &plan.sources {
             health.part("source", &source.name);
         }
-        for transform in &plan.transforms {
-            health.part("transform", &transform.name);
-        }
         let transforms: Vec<_> = plan.transforms.into_iter().zip(plugins.into_iter().map(Arc::new)).collect();
+        let trials_of = |(transform, plugin): &(Part<TransformPlan>, Arc<Plugin>)| {
+            let mapping = metrics.component("transform", "plugin", &transform.name);
+            let reporter = health.part("transform", &transform.name);
+            Trials::new(&transform.name, Arc::clone(plugin), workers.clone(), mapping, reporter)
+        };
+        let trials = transforms.iter().map(trials_of).collect();
         let (mut ways, mut healthchecks) = (Vec::new(), Vec::new());
         for sink in plan.sinks {
             let component = metrics.component("sink", sink.plan.kind.type_name(), &sink.name);
@@ -114,7 +118,7 @@ impl Service {
                     hold: hold.clone(),
                     turns: turns.clone(),
                     settings: sink.plan.delivery.clone(),
-                    reports: Reports::new(&sink.name, mapping, component.clone(), reporter.clone()),
+                    reports: Reports::new(&sink.name, plugin.title(), mapping, component.clone(), reporter.clone()),
                 });
             }
         }
@@ -180,6 +184,7 @@ impl Service {
             sources,
             routes,
             healthchecks,
+            trials,
             queue,
             socket,
             admin,
@@ -239,6 +244,7 @@ impl Service {
         tracing::info!("ready");
         let mut routes: JoinSet<()> = self.routes.into_iter().collect();
         let mut healthchecks: JoinSet<()> = self.healthchecks.into_iter().map(Healthcheck::run).collect();
+        let mut trials: JoinSet<()> = self.trials.into_iter().map(Trials::run).collect();
 
         let mut failure = None;
         tokio::select! {
@@ -268,6 +274,7 @@ impl Service {
             () = tokio::time::sleep(self.graceful_shutdown_limit) => End::Cut,
             () = stop_now => End::Cut,
         };
+        trials.shutdown().await;
         if end == End::Cut {
             let records: u64 = self.rooms.iter().map(Room::records).sum();
             // What is under way is dropped, which asks its senders to come again; they get a moment to hear it.

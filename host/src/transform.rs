@@ -8,18 +8,21 @@
 //!
 //! Nothing a plugin does can harm more than the record it was given: it computes in a sandbox without imports, and when
 //! a batch fails its records are run one by one, so that only the guilty one is refused. Nothing it returns is
-//! believed: every index, order and length is checked before a span leaves this stage.
+//! believed: every index, order and length is checked before a span leaves this stage. A plugin that fails whatever it
+//! is given is held, and condemns nobody.
 //!
 //! The stage does not know where records come from, nor where spans go.
 
 mod admit;
 mod cache;
 mod call;
+mod conduct;
 mod contract;
 mod deadline;
 mod engine;
 mod error;
 mod fingerprint;
+mod hold;
 mod ids;
 mod limits;
 mod loader;
@@ -30,6 +33,7 @@ pub use cache::Cache;
 pub use contract::{AttributeDefinition, Contract, MetricDefinition, Sensitivity, ValueType};
 pub use engine::Engine;
 pub use error::{LoadError, OptionProblem};
+pub use hold::{HoldReason, PluginHold};
 pub use ids::{span_id, trace_id};
 pub use limits::Limits;
 pub use loader::{BUILTIN, Loader, Settings, Source};
@@ -38,7 +42,9 @@ pub use workers::{Slot, WorkerThreads, Workers, WorkersGone};
 
 use crate::record::{Record, Rejection};
 use crate::span::{Attribute, Trace};
+use bytes::Bytes;
 use error::CallError;
+use std::iter;
 use std::sync::Arc;
 
 /// What became of one record.
@@ -62,7 +68,11 @@ pub struct Plugin {
     /// The operator's own resource attributes, which win over the plugin's.
     resource: Vec<Attribute>,
     fingerprint: String,
+    hold: PluginHold,
 }
+
+/// What a record became, or how the plugin failed it.
+type Judged = Result<Outcome, CallError>;
 
 impl Plugin {
     /// What the plugin says it can emit.
@@ -75,45 +85,105 @@ impl Plugin {
         &self.fingerprint
     }
 
-    /// Maps records: one outcome for each, in their order. Blocks for as long as the guest computes.
+    /// Its name and its version.
+    pub fn title(&self) -> String {
+        self.contract.title()
+    }
+
+    /// Whether it is held.
+    pub fn hold(&self) -> &PluginHold {
+        &self.hold
+    }
+
+    /// Maps records: one outcome for each, in their order. Blocks for as long as the guest computes. Each record that
+    /// the plugin fails is refused, for it cannot wait.
     pub fn transform(&self, records: &[Record]) -> Vec<Outcome> {
-        match self.call(records) {
-            Ok(outcomes) => outcomes,
+        self.judge(records).map(|judged| judged.unwrap_or_else(|error| self.refusal(&error))).collect()
+    }
+
+    /// The same for records that can wait: none for each that is to be tried again once the plugin is not held.
+    pub fn transform_unless_held(&self, records: &[Record]) -> Vec<Option<Outcome>> {
+        if self.hold.is_held() {
+            return vec![None; records.len()];
+        }
+        let mut judged = self.judge(records);
+        let mut last_failure = String::new();
+        let mut outcome = |judged: Judged| match judged {
+            Ok(outcome) => {
+                self.hold.worked();
+                Some(outcome)
+            }
             Err(error) => {
-                tracing::warn!(
-                    plugin = self.contract.name,
-                    records = records.len(),
-                    code = error.code(),
-                    "batch failed, running its records one by one"
-                );
-                records.iter().map(|record| self.transform_alone(record)).collect()
+                last_failure = error.to_string();
+                if let Err(error) = self.try_out() {
+                    self.hold.begin(HoldReason::Trial(error.to_string()));
+                    return None;
+                }
+                (!self.hold.failed()).then(|| self.refusal(&error))
+            }
+        };
+        // Once it is held the rest is not even tried.
+        let next = |_| if self.hold.is_held() { None } else { judged.next().and_then(&mut outcome) };
+        let outcomes = records.iter().map(next).collect();
+        // Those that came after the failures have had their chance to show that it works.
+        if !last_failure.is_empty() && !self.hold.is_held() && self.hold.is_due() {
+            self.hold.begin(HoldReason::Records(last_failure));
+        }
+        outcomes
+    }
+
+    /// Tries a plugin that is held, and releases it if it passes: whether it did.
+    pub fn retry(&self) -> bool {
+        let has_passed = self.try_out().is_ok();
+        if has_passed {
+            self.hold.release();
+        }
+        has_passed
+    }
+
+    /// Gives it a record that any mapping can only refuse: what is tried is that the plugin runs.
+    fn try_out(&self) -> Result<(), CallError> {
+        let trial = Record { body: Bytes::from_static(b"{}"), metadata: Vec::new() };
+        self.judge_alone(&trial).map(|_| ())
+    }
+
+    /// All together or, if that fails, one by one as they are asked for.
+    fn judge<'r>(&'r self, records: &'r [Record]) -> Box<dyn Iterator<Item = Judged> + 'r> {
+        if let [record] = records {
+            return Box::new(iter::once_with(|| self.judge_alone(record)));
+        }
+        match self.call(records) {
+            Ok(judged) => Box::new(judged.into_iter()),
+            Err(error) => {
+                let (plugin, code) = (self.title(), error.code());
+                tracing::warn!(plugin, records = records.len(), code, "batch failed, running its records one by one");
+                Box::new(records.iter().map(|record| self.judge_alone(record)))
             }
         }
     }
 
-    /// Runs one record by itself. An overrun may be the machine's fault, so a record is condemned for it only after
-    /// two.
-    fn transform_alone(&self, record: &Record) -> Outcome {
+    /// Runs one record by itself. An overrun may be the machine's fault, so it counts only when it happens twice.
+    fn judge_alone(&self, record: &Record) -> Judged {
         let alone = || self.call(std::slice::from_ref(record));
-        let result = match alone() {
+        let judged = match alone() {
             Err(CallError::Overrun { .. }) => alone(),
-            result => result,
+            judged => judged,
         };
-        match result.map(|mut outcomes| outcomes.pop()) {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => Outcome::Rejected(CallError::OutcomeCount { records: 1, outcomes: 0 }.into()),
-            Err(error) => Outcome::Rejected(error.into()),
-        }
+        judged?.pop().unwrap_or(Err(CallError::OutcomeCount { records: 1, outcomes: 0 }))
     }
 
-    fn call(&self, records: &[Record]) -> Result<Vec<Outcome>, CallError> {
+    fn call(&self, records: &[Record]) -> Result<Vec<Judged>, CallError> {
         let admission = admit::Admission {
             contract: &self.contract,
             policy: &self.policy,
             limits: &self.limits,
             resource: &self.resource,
         };
-        let admit = |outcome| admission.outcome(outcome);
+        let admit = |outcome| admission.outcome(outcome).map_err(CallError::Breach);
         self.instances.transform(&self.engine, &self.options, records, &self.limits, admit)
+    }
+
+    fn refusal(&self, error: &CallError) -> Outcome {
+        Outcome::Rejected(error.rejection(&self.title()))
     }
 }

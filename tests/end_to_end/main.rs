@@ -25,6 +25,7 @@ mod examples;
 mod faults;
 mod files;
 mod healthcheck;
+mod held_plugins;
 mod holding;
 mod hostile;
 mod inputs;

@@ -14,6 +14,11 @@ impl Service {
         self.status_kb("VmHWM:")
     }
 
+    /// The address space that it has laid out, in kB.
+    pub fn address_space_kb(&self) -> u64 {
+        self.status_kb("VmSize:")
+    }
+
     fn status_kb(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process_id())).expect("it runs");
         let value = status.lines().find_map(|line| line.strip_prefix(field)?.trim().strip_suffix(" kB")?.parse().ok());

@@ -159,6 +159,13 @@ impl Service {
         prlimit(id, Resource::Fsize, limit).expect("it is our child");
     }
 
+    /// Lets its address space grow by no more than these bytes from now on, or as it likes again.
+    pub fn let_grow(&self, bytes: Option<u64>) {
+        let id = i32::try_from(self.process_id()).ok().and_then(Pid::from_raw);
+        let current = bytes.map(|bytes| self.address_space_kb() * 1024 + bytes);
+        prlimit(id, Resource::As, Rlimit { current, maximum: None }).expect("it is our child");
+    }
+
     /// The id of its process.
     pub fn process_id(&self) -> u32 {
         self.child.id()

@@ -127,6 +127,11 @@ pub const REJECTED_SPANS: Metric = Metric {
     brief: "Spans that the backend left out of requests that it took; OTLP does not say which.",
 };
 /// 1 or 0.
+pub const TRANSFORM_HELD: Metric = Metric {
+    name: "transform_held",
+    brief: "Whether the transform is held: its plugin fails whatever it is given, and records wait.",
+};
+/// 1 or 0.
 pub const SINK_HELD: Metric = Metric {
     name: "sink_held",
     brief: "Whether the sink is held: its backend refuses whatever it is sent, and records wait.",

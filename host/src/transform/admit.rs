@@ -23,7 +23,7 @@ pub(super) struct Admission<'p> {
 
 /// What a plugin returned against the contract or over a limit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum Breach {
+pub(super) enum Breach {
     #[error("more than {limit} {what}")]
     Limit { what: &'static str, limit: usize },
     #[error("{what} {index}, of which there are {declared}")]
@@ -46,26 +46,26 @@ enum Breach {
     NoSpans,
     #[error("a refusal whose class or code is not made of 1 to 64 lower-case letters and underscores")]
     Code,
+    #[error("a refusal of a class that is the host's own")]
+    Class,
 }
 
 type Checked<T> = Result<T, Breach>;
+
+/// Classes of refusals that say who was at fault besides the mapping, or what was delivered all the same: what is done
+/// with a dead letter depends on them, so a guest cannot use them.
+const OWN_CLASSES: [&str; 3] = [PLUGIN, "backend", "partially_refused"];
 
 /// Bytes of the free text of a refusal.
 const MESSAGE_BYTES_MAX: usize = 1024;
 
 impl Admission<'_> {
-    pub(super) fn outcome(&self, outcome: guest::Outcome) -> Outcome {
-        let checked = match outcome {
+    pub(super) fn outcome(&self, outcome: guest::Outcome) -> Checked<Outcome> {
+        match outcome {
             guest::Outcome::Trace(trace) => self.trace(trace).map(Outcome::Trace),
             guest::Outcome::Skipped(_reason) => Ok(Outcome::Skipped),
             guest::Outcome::Rejected(rejection) => checked_rejection(rejection).map(Outcome::Rejected),
-        };
-        checked.unwrap_or_else(|breach| {
-            let code = if matches!(breach, Breach::Limit { .. }) { "output_limit" } else { "contract" };
-            let message = format!("the plugin returned {breach}");
-            let class = PLUGIN.to_owned();
-            Outcome::Rejected(Rejection { class, code: code.to_owned(), path: None, message, position: None })
-        })
+        }
     }
 
     fn trace(&self, trace: guest::Trace) -> Checked<Trace> {
@@ -300,6 +300,9 @@ fn checked_rejection(rejection: guest::Rejection) -> Checked<Rejection> {
     };
     if !is_code(&rejection.class) || !is_code(&rejection.code) {
         return Err(Breach::Code);
+    }
+    if OWN_CLASSES.contains(&rejection.class.as_str()) {
+        return Err(Breach::Class);
     }
     let readable = |text: String| {
         let cut = text.get(..text.floor_char_boundary(MESSAGE_BYTES_MAX)).unwrap_or_default();

@@ -81,7 +81,11 @@ impl Instances {
         store.set_hostcall_fuel(limits.output_bytes_per_record_max.saturating_mul(records.max(1)));
         let budget = limits.deadline(records);
         deadline::set(&mut store, budget);
-        let exports = self.component.instantiate(&mut store).map_err(|error| failure(&store, error, budget))?;
+        let exports = self.component.instantiate(&mut store).map_err(|error| match failure(&store, error, budget) {
+            // It has returned nothing yet.
+            CallError::Output(error) => CallError::Start(error),
+            error => error,
+        })?;
         call(&mut Instance { store, exports }).map_err(|error| match error {
             CallError::Overrun { .. } => CallError::Overrun { budget },
             error => error,

@@ -160,6 +160,12 @@ impl Sensitivity {
 }
 
 impl Contract {
+    /// What the plugin is called in messages: its name and its version.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{} {}", self.name, self.version)
+    }
+
     /// Checks a description. The error is a fragment that names the first thing that is wrong.
     pub(super) fn check(description: guest::Description) -> Result<Self, String> {
         let is_plugin_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';

@@ -1,5 +1,6 @@
 //! What can go wrong with a plugin: while it is loaded, and while it runs.
 
+use super::admit::Breach;
 use crate::record::Rejection;
 use std::fmt;
 use std::io;
@@ -34,6 +35,10 @@ pub enum LoadError {
     Description { plugin: String, problem: String },
     #[error("configure plugin {plugin}: {}", OptionProblems(problems))]
     Options { plugin: String, problems: Vec<OptionProblem> },
+    #[error("describe plugin {plugin}: it {error}")]
+    Describe { plugin: String, error: String },
+    #[error("configure plugin {plugin}: it {error}")]
+    Configure { plugin: String, error: String },
     #[error("try plugin {plugin}: it {error}")]
     Trial { plugin: String, error: String },
 }
@@ -59,9 +64,11 @@ impl fmt::Display for OptionProblems<'_> {
     }
 }
 
-/// Why a call of a guest gave no outcomes.
+/// How a plugin failed a record, or a whole batch. None of them quotes a record.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
+    #[error("could not be started: {0:#}")]
+    Start(wasmtime::Error),
     #[error("trapped: {0}")]
     Trap(Trap),
     #[error("computed for longer than {} ms", budget.as_millis())]
@@ -74,28 +81,32 @@ pub(super) enum CallError {
     OutcomeCount { records: usize, outcomes: usize },
     #[error("refused options that it took before")]
     OptionsRefused,
+    #[error("returned {0}")]
+    Breach(Breach),
 }
 
 impl CallError {
     /// Stable, for logs and metrics.
     pub(super) fn code(&self) -> &'static str {
         match self {
+            CallError::Start(_) => "start",
             CallError::Trap(_) => "trap",
             CallError::Overrun { .. } => "overrun",
             CallError::Memory => "memory",
             CallError::Output(_) => "output",
             CallError::OutcomeCount { .. } => "outcome_count",
             CallError::OptionsRefused => "options_refused",
+            CallError::Breach(Breach::Limit { .. }) => "output_limit",
+            CallError::Breach(_) => "contract",
         }
+    }
+
+    /// Why the record is refused that the plugin of this name and version failed.
+    pub(super) fn rejection(&self, plugin: &str) -> Rejection {
+        let message = format!("the plugin {plugin} {self}");
+        Rejection { class: PLUGIN.to_owned(), code: self.code().to_owned(), path: None, message, position: None }
     }
 }
 
 /// The class of refusals that are the plugin's fault, not the record's.
 pub(super) const PLUGIN: &str = "plugin";
-
-impl From<CallError> for Rejection {
-    fn from(error: CallError) -> Rejection {
-        let message = format!("the plugin {error}");
-        Rejection { class: PLUGIN.to_owned(), code: error.code().to_owned(), path: None, message, position: None }
-    }
-}

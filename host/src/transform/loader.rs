@@ -8,9 +8,9 @@ use super::contract::{Contract, EXPORT};
 use super::engine::Engine;
 use super::error::LoadError;
 use super::fingerprint;
+use super::hold::PluginHold;
 use super::limits::Limits;
 use super::privacy::Policy;
-use crate::record::Record;
 use crate::span::Attribute;
 use bytes::Bytes;
 use std::path::PathBuf;
@@ -93,19 +93,15 @@ impl Loader {
         let plugin = source.name();
         let component = source.read()?;
         let (instances, contract) = self.describe(&plugin, &component, &settings.limits)?;
+        let plugin = format!("{plugin} ({})", contract.title());
         match instances.configure(&self.engine, &settings.limits, &settings.options) {
             Ok(Ok(())) => {}
             Ok(Err(problems)) => return Err(LoadError::Options { plugin, problems }),
-            Err(error) => return Err(LoadError::Trial { plugin, error: error.to_string() }),
-        }
-        // A record that any mapping can only refuse: what is tried is that the plugin runs.
-        let trial = [Record { body: Bytes::from_static(b"{}"), metadata: Vec::new() }];
-        if let Err(error) = instances.transform(&self.engine, &settings.options, &trial, &settings.limits, drop) {
-            return Err(LoadError::Trial { plugin, error: error.to_string() });
+            Err(error) => return Err(LoadError::Configure { plugin, error: error.to_string() }),
         }
         let fingerprint = fingerprint::of(&component, &settings);
         let Settings { options, policy, limits, resource } = settings;
-        Ok(Plugin {
+        let loaded = Plugin {
             engine: self.engine.clone(),
             instances,
             contract: Arc::new(contract),
@@ -114,7 +110,12 @@ impl Loader {
             limits,
             resource,
             fingerprint,
-        })
+            hold: PluginHold::default(),
+        };
+        match loaded.try_out() {
+            Ok(()) => Ok(loaded),
+            Err(error) => Err(LoadError::Trial { plugin, error: error.to_string() }),
+        }
     }
 
     /// What a plugin says of itself, without taking it into service.
@@ -149,7 +150,7 @@ impl Loader {
         let instances = Instances::new(prepared);
         let description = instances
             .describe(&self.engine, limits)
-            .map_err(|error| LoadError::Trial { plugin: named(), error: error.to_string() })?;
+            .map_err(|error| LoadError::Describe { plugin: named(), error: error.to_string() })?;
         let contract =
             Contract::check(description).map_err(|problem| LoadError::Description { plugin: named(), problem })?;
         Ok((instances, contract))

@@ -26,11 +26,8 @@ pub struct Slot {
 /// The threads, to be awaited at shutdown.
 pub struct WorkerThreads(Vec<JoinHandle<()>>);
 
-struct Job {
-    plugin: Arc<Plugin>,
-    records: Vec<Record>,
-    reply: oneshot::Sender<Vec<Outcome>>,
-}
+/// What a thread is to do, answer included.
+type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads ended before they answered: only while the process shuts down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,15 +63,34 @@ impl Workers {
 }
 
 impl Slot {
-    /// Maps records: one outcome for each, in their order.
+    /// Maps records: one outcome for each, in their order, or none for one that is to wait because the plugin is held.
     ///
     /// # Errors
     /// When the threads have ended.
-    pub async fn transform(self, plugin: &Arc<Plugin>, records: Vec<Record>) -> Result<Vec<Outcome>, WorkersGone> {
-        let (reply, outcomes) = oneshot::channel();
-        let job = Job { plugin: Arc::clone(plugin), records, reply };
+    pub async fn transform(
+        self,
+        plugin: &Arc<Plugin>,
+        records: Vec<Record>,
+    ) -> Result<Vec<Option<Outcome>>, WorkersGone> {
+        let plugin = Arc::clone(plugin);
+        self.run(move || plugin.transform_unless_held(&records)).await
+    }
+
+    /// Tries a plugin that is held, and releases it if it passes: whether it did.
+    ///
+    /// # Errors
+    /// When the threads have ended.
+    pub async fn retry(self, plugin: &Arc<Plugin>) -> Result<bool, WorkersGone> {
+        let plugin = Arc::clone(plugin);
+        self.run(move || plugin.retry()).await
+    }
+
+    async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, WorkersGone> {
+        let (reply, result) = oneshot::channel();
+        // Whoever asked may have gone away, and then needs no answer.
+        let job: Job = Box::new(move || drop(reply.send(work())));
         self.jobs.send(job).await.map_err(|_| WorkersGone)?;
-        outcomes.await.map_err(|_| WorkersGone)
+        result.await.map_err(|_| WorkersGone)
     }
 }
 
@@ -93,9 +109,7 @@ fn run(jobs: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         // One thread waits in the channel, the others for the lock. Nothing can be left half-done under it.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-        let Some(Job { plugin, records, reply }) = job else { return };
-        let outcomes = plugin.transform(&records);
-        // Whoever asked may have gone away, and then needs no answer.
-        let _sent = reply.send(outcomes);
+        let Some(job) = job else { return };
+        job();
     }
 }

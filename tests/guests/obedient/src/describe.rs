@@ -23,8 +23,7 @@ pub(crate) const UNDECLARED_NAME: u32 = 2;
 pub(crate) const TICK: u32 = 0;
 pub(crate) const UNDECLARED_EVENT: u32 = 1;
 
-const OPTIONS_SCHEMA: &str =
-    r#"{"type":"object","properties":{"refuse":{"type":"boolean"}},"additionalProperties":false}"#;
+const OPTIONS_SCHEMA: &str = r#"{"type":"object","properties":{"refuse":{"type":"boolean"},"obey":{"type":"boolean"}},"additionalProperties":false}"#;
 
 pub(crate) fn description() -> Description {
     let mut attributes = vec![

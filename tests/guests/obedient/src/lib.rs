@@ -2,7 +2,8 @@
 //! neighbours in the batch can be watched meanwhile.
 //!
 //! A record is `{"id": "7", "do": "loop"}`; without `do` it becomes a small valid trace. Options are `{"refuse":
-//! true}`, which `configure` answers with two diagnostics.
+//! true}`, which `configure` answers with two diagnostics, and `{"obey": false}`, with which every record becomes the
+//! small trace.
 
 mod command;
 mod describe;
@@ -11,10 +12,14 @@ mod record;
 use exports::callspan::transform::plugin::{Description, Diagnostic, Guest, Input, Outcome};
 use record::Record;
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 wit_bindgen::generate!({ path: "../../../wit", world: "transform" });
 
 struct Obedient;
+
+/// Whether records are obeyed.
+static OBEYS: AtomicBool = AtomicBool::new(true);
 
 impl Guest for Obedient {
     fn describe() -> Description {
@@ -23,6 +28,7 @@ impl Guest for Obedient {
 
     fn configure(options: String) -> Result<(), Vec<Diagnostic>> {
         let options: Value = serde_json::from_str(&options).unwrap_or_default();
+        OBEYS.store(options["obey"] != Value::Bool(false), Ordering::Relaxed);
         if options["refuse"] == Value::Bool(true) {
             return Err(vec![
                 diagnostic("/refuse", "must not be true"),
@@ -33,7 +39,10 @@ impl Guest for Obedient {
     }
 
     fn transform(batch: Vec<Input>) -> Vec<Outcome> {
-        let records: Vec<Record> = batch.iter().map(Record::read).collect();
+        let mut records: Vec<Record> = batch.iter().map(Record::read).collect();
+        if !OBEYS.load(Ordering::Relaxed) {
+            records.iter_mut().for_each(|record| record.command.clear());
+        }
         let mut outcomes: Vec<Outcome> = records.iter().map(command::obey).collect();
         // The two lies that are about the batch rather than about one record.
         if records.iter().any(|record| record.is("wrong-count")) {
