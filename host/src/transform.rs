@@ -36,7 +36,7 @@ pub use error::{LoadError, OptionProblem};
 pub use hold::{HoldReason, PluginHold};
 pub use ids::{span_id, trace_id};
 pub use limits::Limits;
-pub use loader::{BUILTIN, Loader, Settings, Source};
+pub use loader::{BUILTIN, Inspected, Loader, Settings, Source};
 pub use privacy::{Choice, HmacKey, Policy, PolicyError};
 pub use workers::{Slot, WorkerThreads, Workers, WorkersGone};
 

@@ -23,6 +23,7 @@ mod duplicates;
 mod environment;
 mod examples;
 mod faults;
+mod faulty_components;
 mod files;
 mod healthcheck;
 mod held_plugins;

@@ -2,18 +2,18 @@
 
 use super::{Failure, Verdict, loader, or_reader_gone};
 use crate::args::Inspect;
-use crate::transform::{Contract, Source};
+use crate::transform::{Inspected, Source};
 use std::io::{self, Write};
 
 pub(super) fn run(arguments: Inspect) -> Result<Verdict, Failure> {
     let source = Source::parse(&arguments.plugin);
-    let contract = loader()?.inspect(&source)?;
-    let component = source.read()?;
-    or_reader_gone(write(&mut io::stdout().lock(), &source.name(), component.len(), &contract))?;
+    let inspected = loader()?.inspect(&source)?;
+    or_reader_gone(write(&mut io::stdout().lock(), &source.name(), &inspected))?;
     Ok(Verdict::Good)
 }
 
-fn write(out: &mut impl Write, name: &str, bytes: usize, contract: &Contract) -> io::Result<()> {
+fn write(out: &mut impl Write, name: &str, inspected: &Inspected) -> io::Result<()> {
+    let Inspected { contract, bytes } = inspected;
     writeln!(out, "{} {}  ({name}, {} kB, imports nothing)", contract.name, contract.version, bytes / 1000)?;
 
     writeln!(out, "\nSpans")?;

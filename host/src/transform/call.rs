@@ -2,6 +2,7 @@
 
 use super::contract::bindings::exports::callspan::transform::plugin as guest;
 use super::contract::bindings::{Transform, TransformPre};
+use super::contract::printable;
 use super::deadline;
 use super::engine::Engine;
 use super::error::{CallError, OptionProblem};
@@ -13,6 +14,8 @@ use wasmtime::{Store, Trap};
 /// So many bytes of records, or one record, are given to an instance at a time. What comes of them fits into the cache of a
 /// processor's core, and a guest that takes its memory back after each call touches no more of it.
 const CALL_BYTES: usize = 16 * 1024;
+/// So many of the things that are wrong with a plugin's options are told.
+const OPTION_PROBLEMS_MAX: usize = 32;
 
 /// Makes instances of one component. No state survives an instance, so nothing leaks from one batch into another.
 pub(super) struct Instances {
@@ -96,10 +99,15 @@ impl Instances {
 impl Instance {
     fn configure(&mut self, options: &str) -> Result<Result<(), Vec<OptionProblem>>, CallError> {
         let configured = self.exports.callspan_transform_plugin().call_configure(&mut self.store, options);
-        let problem =
-            |diagnostic: guest::Diagnostic| OptionProblem { path: diagnostic.path, message: diagnostic.message };
+        let problem = |diagnostic: guest::Diagnostic| OptionProblem {
+            path: printable(diagnostic.path),
+            message: printable(diagnostic.message),
+        };
         match configured {
-            Ok(result) => Ok(result.map_err(|diagnostics| diagnostics.into_iter().map(problem).collect())),
+            Ok(result) => {
+                Ok(result
+                    .map_err(|diagnostics| diagnostics.into_iter().take(OPTION_PROBLEMS_MAX).map(problem).collect()))
+            }
             Err(error) => Err(self.failure(error)),
         }
     }

@@ -21,6 +21,8 @@ pub(super) const EXPORT: &str = "callspan:transform/plugin@0.1.0";
 const LIST_MAX: usize = 1024;
 /// Bytes of a name in a description.
 const NAME_BYTES_MAX: usize = 256;
+/// Bytes of a wrong name that a message quotes.
+const QUOTED_BYTES_MAX: usize = 64;
 
 /// A checked description.
 #[derive(Clone, Debug)]
@@ -173,10 +175,16 @@ impl Contract {
             return Err("its name is not made of 1 to 64 lower-case letters, digits and dashes".to_owned());
         }
         if description.version.is_empty() || !is_name(&description.version) {
-            return Err("its version is empty or too long".to_owned());
+            return Err("its version is empty, too long or holds control characters".to_owned());
         }
         if description.attributes.len() > LIST_MAX || description.metrics.len() > LIST_MAX {
             return Err(format!("it declares more than {LIST_MAX} attributes or metrics"));
+        }
+        if !is_schema(&description.options_schema) {
+            return Err("the schema of its options is no JSON Schema: neither an object nor a truth value".to_owned());
+        }
+        if !description.schema_url.as_ref().is_none_or(|url| is_name(url)) {
+            return Err("its schema URL is empty, too long or holds control characters".to_owned());
         }
         let attributes = attributes(description.attributes)?;
         let span_names = names("span names", description.span_names)?;
@@ -200,19 +208,19 @@ fn attributes(declared: Vec<guest::AttributeDefinition>) -> Result<Vec<Attribute
     for attribute in declared {
         if !is_name(&attribute.key) || !keys.insert(attribute.key.clone()) {
             return Err(format!(
-                "attribute {:?} is empty, too long, holds control characters or is declared twice",
-                attribute.key
+                "attribute {} is empty, too long, holds control characters or is declared twice",
+                quoted(&attribute.key)
             ));
         }
         let value_type = ValueType::parse(&attribute.value_type).ok_or_else(|| {
-            format!("attribute {} has the unknown value type {:?}", attribute.key, attribute.value_type)
+            format!("attribute {} has the unknown value type {}", attribute.key, quoted(&attribute.value_type))
         })?;
         attributes.push(AttributeDefinition {
             key: Name::declared(&attribute.key),
             value_type,
             sensitivity: Sensitivity::parse(&attribute.sensitivity),
-            brief: attribute.brief,
-            examples: attribute.examples,
+            brief: printable(attribute.brief),
+            examples: attribute.examples.into_iter().map(printable).collect(),
         });
     }
     Ok(attributes)
@@ -234,7 +242,14 @@ fn metrics(
     span_names: usize,
 ) -> Result<Vec<MetricDefinition>, String> {
     let leads_into = |list: usize| move |index: &u32| usize::try_from(*index).is_ok_and(|index| index < list);
+    let mut names = BTreeSet::new();
     let check = |metric: guest::MetricDefinition| {
+        if !is_name(&metric.name) || !names.insert(metric.name.clone()) {
+            return Err(format!(
+                "metric {} is empty, too long, holds control characters or is declared twice",
+                quoted(&metric.name)
+            ));
+        }
         let mut indices = metric.dimensions.iter().chain(&metric.attribute);
         if !metric.spans.iter().all(leads_into(span_names)) || !indices.all(leads_into(attributes)) {
             return Err(format!("metric {:?} refers to something that is not declared", metric.name));
@@ -245,6 +260,7 @@ fn metrics(
             return Err(format!("metric {:?} does not say how it is measured", metric.name));
         }
         let guest::MetricDefinition { name, unit, brief, measure, spans, attribute, dimensions } = metric;
+        let (unit, brief) = (printable(unit), printable(brief));
         Ok(MetricDefinition { name, unit, brief, measure, spans, attribute, dimensions })
     };
     declared.into_iter().map(check).collect()
@@ -253,4 +269,20 @@ fn metrics(
 /// Names reach backends and terminals as they are.
 fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
+}
+
+/// The beginning of a name that may be anything.
+fn quoted(name: &str) -> String {
+    let beginning = name.get(..name.floor_char_boundary(QUOTED_BYTES_MAX)).unwrap_or_default();
+    format!("{beginning:?}{}", if beginning.len() < name.len() { "…" } else { "" })
+}
+
+/// What is shown to people cannot command their terminals.
+pub(super) fn printable(text: String) -> String {
+    if text.chars().any(char::is_control) { text.replace(char::is_control, " ") } else { text }
+}
+
+/// A JSON Schema is an object, or a truth value (draft 2020-12, section 4.3).
+fn is_schema(text: &str) -> bool {
+    serde_json::from_str(text).is_ok_and(|schema: serde_json::Value| schema.is_object() || schema.is_boolean())
 }

@@ -18,7 +18,7 @@ pub enum LoadError {
     #[error("read plugin {}: {error}", path.display())]
     Read { path: PathBuf, error: io::Error },
     #[error("load plugin {plugin}: it has {bytes} bytes, more than the limit of {limit}")]
-    TooLarge { plugin: String, bytes: usize, limit: usize },
+    TooLarge { plugin: String, bytes: u64, limit: usize },
     #[error(
         "load plugin {plugin}: it is not WebAssembly; a plugin is a component, as `wasm-tools component new` or a guest SDK makes it"
     )]

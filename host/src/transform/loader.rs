@@ -13,6 +13,8 @@ use super::limits::Limits;
 use super::privacy::Policy;
 use crate::span::Attribute;
 use bytes::Bytes;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use wasmtime::component::{Component, Linker};
@@ -43,6 +45,13 @@ pub struct Settings {
     pub resource: Vec<Attribute>,
 }
 
+/// What a plugin is, without being in service.
+pub struct Inspected {
+    pub contract: Contract,
+    /// Of the component.
+    pub bytes: usize,
+}
+
 /// Loads plugins for one engine.
 #[derive(Clone)]
 pub struct Loader {
@@ -64,18 +73,26 @@ impl Source {
         }
     }
 
-    /// The component's bytes.
+    /// The component's bytes. A file that is larger than this is not read.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub fn read(&self) -> Result<Bytes, LoadError> {
-        match self {
-            Source::Builtin => Ok(Bytes::from_static(BUILTIN_COMPONENT)),
-            Source::File(path) => {
-                let bytes = std::fs::read(path).map_err(|error| LoadError::Read { path: path.clone(), error })?;
-                Ok(Bytes::from(bytes))
-            }
+    /// When the file cannot be read, or is larger.
+    pub fn read(&self, bytes_max: usize) -> Result<Bytes, LoadError> {
+        let Source::File(path) = self else { return Ok(Bytes::from_static(BUILTIN_COMPONENT)) };
+        let failed = |error| LoadError::Read { path: path.clone(), error };
+        let file = File::open(path).map_err(failed)?;
+        let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+        let size = file.metadata().map_err(failed)?.len();
+        let mut bytes = Vec::new();
+        if size <= limit {
+            // It may have grown meanwhile, or be no file whose size is known.
+            file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
         }
+        let size = size.max(bytes.len() as u64);
+        if size > limit {
+            return Err(LoadError::TooLarge { plugin: self.name(), bytes: size, limit: bytes_max });
+        }
+        Ok(Bytes::from(bytes))
     }
 }
 
@@ -91,7 +108,7 @@ impl Loader {
     /// When the plugin is not a component of the contract, refuses its options, or fails its trial.
     pub fn load(&self, source: &Source, settings: Settings) -> Result<Plugin, LoadError> {
         let plugin = source.name();
-        let component = source.read()?;
+        let component = source.read(settings.limits.component_bytes_max)?;
         let (instances, contract) = self.describe(&plugin, &component, &settings.limits)?;
         let plugin = format!("{plugin} ({})", contract.title());
         match instances.configure(&self.engine, &settings.limits, &settings.options) {
@@ -122,20 +139,15 @@ impl Loader {
     ///
     /// # Errors
     /// When it is not a component of the contract.
-    pub fn inspect(&self, source: &Source) -> Result<Contract, LoadError> {
-        let (_, contract) = self.describe(&source.name(), &source.read()?, &Limits::default())?;
-        Ok(contract)
+    pub fn inspect(&self, source: &Source) -> Result<Inspected, LoadError> {
+        let limits = Limits::default();
+        let component = source.read(limits.component_bytes_max)?;
+        let (_, contract) = self.describe(&source.name(), &component, &limits)?;
+        Ok(Inspected { contract, bytes: component.len() })
     }
 
     fn describe(&self, plugin: &str, component: &[u8], limits: &Limits) -> Result<(Instances, Contract), LoadError> {
         let named = || plugin.to_owned();
-        if component.len() > limits.component_bytes_max {
-            return Err(LoadError::TooLarge {
-                plugin: named(),
-                bytes: component.len(),
-                limit: limits.component_bytes_max,
-            });
-        }
         if !component.starts_with(b"\0asm") {
             return Err(LoadError::NotWebAssembly { plugin: named() });
         }

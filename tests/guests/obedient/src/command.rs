@@ -24,7 +24,7 @@ pub(crate) fn obey(record: &Record) -> Outcome {
     match record.command.as_str() {
         // Never comes back, or comes back dead.
         "loop" => forever(),
-        "allocate" => allocate(),
+        "allocate" => attributes(record, vec![int(INT, allocate(record.count_or(usize::MAX)))]),
         "trap" => panic!("told to"),
         "recurse" => trace(record, |trace| trace.revision = recurse(record.count_or(usize::MAX))),
 
@@ -43,6 +43,7 @@ pub(crate) fn obey(record: &Record) -> Outcome {
             record,
             vec![Attribute { key: TEXTS, value: Value::Texts(vec!["x".into(); record.count_or(100_000)]) }],
         ),
+        "not-utf8" => attributes(record, vec![text(TEXT, not_utf8())]),
         "huge-message" => reject("policy", "told_to", "x".repeat(record.count_or(64 * MEBIBYTE))),
 
         // Against the declarations.
@@ -76,17 +77,47 @@ pub(crate) fn obey(record: &Record) -> Outcome {
         "forward-link" => trace(record, |trace| {
             trace.spans[0].links = vec![link(SpanReference::Local(1))];
         }),
+        "parent-nowhere" => trace(record, |trace| {
+            trace.spans[1].parent = Some(SpanReference::Local(u32::MAX));
+        }),
+        "link-nowhere" => trace(record, |trace| {
+            trace.spans[1].links = vec![link(SpanReference::Local(u32::MAX))];
+        }),
+        "link-with-undeclared-attribute" => trace(record, |trace| {
+            let link = Link { attributes: vec![int(UNDECLARED, 1)], ..link(SpanReference::Local(0)) };
+            trace.spans[1].links = vec![link];
+        }),
+        "event-with-wrong-value-type" => trace(record, |trace| {
+            trace.spans[0].events = vec![Event { attributes: vec![int(TEXT, 1)], ..event(TICK, START) }];
+        }),
+        "resource-with-undeclared-attribute" => trace(record, |trace| {
+            trace.resources = vec![vec![int(u32::MAX, 1)]];
+        }),
         "end-before-start" => trace(record, |trace| trace.spans[0].end_unix_nano = START - 1),
         "foreign-parent" => trace(record, |trace| {
             trace.spans[0].parent = Some(remote("obedient/another", "work"));
         }),
         "bad-code" => reject("policy", "Not A Code!", "told to".into()),
         "bad-class" => reject("no-such-class", "told_to", "told to".into()),
+        "class-of-the-host" => reject("partially_refused", "told_to", "told to".into()),
 
         // Unusual, and allowed.
         "remote-parent" => trace(record, |trace| {
             trace.spans[0].parent = Some(remote(&trace.key, "elsewhere"));
         }),
+        "end-of-time" => trace(record, |trace| {
+            trace.spans[0].start_unix_nano = 0;
+            trace.spans[0].end_unix_nano = u64::MAX;
+            trace.spans[0].events = vec![event(TICK, 0), event(TICK, u64::MAX)];
+            trace.spans[1].start_unix_nano = u64::MAX;
+            trace.spans[1].end_unix_nano = u64::MAX;
+        }),
+        "control-characters" => trace(record, |trace| {
+            trace.key = format!("obedient/\u{1b}[31m{}\n", record.id);
+            trace.spans[1].key = "part\u{1b}]0;\u{7}\0".into();
+            trace.spans[0].attributes = vec![text(TEXT, "\u{1b}[2J\r\n\0\u{9b}\u{202e}".into())];
+        }),
+        "control-characters-in-a-refusal" => reject("policy", "told_to", "\u{1b}[2J\r\n\0\u{9b}".into()),
         "remote-link" => trace(record, |trace| {
             trace.spans[0].links = vec![link(remote("obedient/another", "work"))];
         }),
@@ -200,25 +231,32 @@ fn numbered(count: usize) -> Vec<(String, String)> {
     (0..count).map(|index| (format!("key{index}"), "x".to_owned())).collect()
 }
 
-fn forever() -> Outcome {
+pub(crate) fn forever() -> Outcome {
     loop {
         std::hint::black_box(());
     }
 }
 
-fn allocate() -> Outcome {
+pub(crate) fn allocate(mebibytes: usize) -> i64 {
     let mut hoard = Vec::new();
-    loop {
+    while hoard.len() < mebibytes {
         hoard.push(std::hint::black_box(vec![1_u8; MEBIBYTE]));
+    }
+    i64::try_from(hoard.len()).unwrap_or_default()
+}
+
+/// With frames so small that the stack of calls is used up before the guest's own in its memory.
+pub(crate) fn recurse(depth: usize) -> u64 {
+    match depth {
+        0 => 0,
+        _ => recurse(std::hint::black_box(depth - 1)).rotate_left(1) ^ depth as u64,
     }
 }
 
-fn recurse(depth: usize) -> u64 {
-    let frame = std::hint::black_box([1_u8; 1024]);
-    match depth {
-        0 => 0,
-        _ => recurse(std::hint::black_box(depth - 1)) + u64::from(frame[depth % frame.len()]),
-    }
+/// A string as a faulty guest may make it: its bytes are no text.
+fn not_utf8() -> String {
+    // SAFETY: nothing looks at it before it leaves the sandbox, which is what is tested.
+    unsafe { String::from_utf8_unchecked(vec![0x66, 0xff, 0xfe, 0x80]) }
 }
 
 fn spin(rounds: usize) -> i64 {

@@ -25,7 +25,40 @@ pub(crate) const UNDECLARED_EVENT: u32 = 1;
 
 const OPTIONS_SCHEMA: &str = r#"{"type":"object","properties":{"refuse":{"type":"boolean"},"obey":{"type":"boolean"}},"additionalProperties":false}"#;
 
-pub(crate) fn description() -> Description {
+/// The description, with this wrong in it.
+pub(crate) fn description(fault: &str) -> Description {
+    let mut description = faultless();
+    let first = description.attributes[0].clone();
+    match fault {
+        "no-name" => description.name.clear(),
+        "bad-name" => description.name = "Obedient\u{1b}[2J".into(),
+        "long-name" => description.name = "o".repeat(65),
+        "no-version" => description.version.clear(),
+        "bad-version" => description.version = "0.1\n0".into(),
+        "repeated-attribute" => description.attributes.push(first),
+        "empty-attribute" => description.attributes[1].key.clear(),
+        "long-attribute" => description.attributes[1].key = "a".repeat(257),
+        "unknown-value-type" => description.attributes[1].value_type = "timestamp".into(),
+        "too-many-attributes" => {
+            description.attributes.extend((0..1_024).map(|number| attribute(&format!("a{number}"), "int", "none")));
+        }
+        "repeated-span-name" => description.span_names.push("work".into()),
+        "bad-span-name" => description.span_names.push("work\n".into()),
+        "too-many-span-names" => description.span_names = (0..1_025).map(|number| format!("work {number}")).collect(),
+        "repeated-event" => description.events.push("tick".into()),
+        "metric-of-nothing" => description.metrics[0].spans = vec![UNDECLARED_NAME],
+        "metric-without-measure" => description.metrics[0].measure = "guess".into(),
+        "repeated-metric" => description.metrics.push(description.metrics[0].clone()),
+        "schema-no-json" => description.options_schema = "{".into(),
+        "schema-no-schema" => description.options_schema = "7".into(),
+        "huge-schema" => description.options_schema = " ".repeat(64 << 20),
+        "not-printable" => description.attributes[1].brief = "\u{1b}[2J".into(),
+        _ => {}
+    }
+    description
+}
+
+fn faultless() -> Description {
     let mut attributes = vec![
         attribute("service.name", "text", "none"),
         attribute("obedient.text", "text", "none"),

@@ -2,11 +2,13 @@
 //! neighbours in the batch can be watched meanwhile.
 //!
 //! A record is `{"id": "7", "do": "loop"}`; without `do` it becomes a small valid trace. Options are `{"refuse":
-//! true}`, which `configure` answers with two diagnostics, and `{"obey": false}`, with which every record becomes the
-//! small trace.
+//! true}`, which `configure` answers with two diagnostics, `{"obey": false}`, with which every record becomes the
+//! small trace, and `{"configure": "loop"}`. What concerns the component before it is given anything is written into
+//! its bytes (`fault`).
 
 mod command;
 mod describe;
+mod fault;
 mod record;
 
 use exports::callspan::transform::plugin::{Description, Diagnostic, Guest, Input, Outcome};
@@ -23,12 +25,14 @@ static OBEYS: AtomicBool = AtomicBool::new(true);
 
 impl Guest for Obedient {
     fn describe() -> Description {
-        describe::description()
+        fault::suffer(fault::named());
+        describe::description(fault::named())
     }
 
     fn configure(options: String) -> Result<(), Vec<Diagnostic>> {
         let options: Value = serde_json::from_str(&options).unwrap_or_default();
         OBEYS.store(options["obey"] != Value::Bool(false), Ordering::Relaxed);
+        fault::suffer(options["configure"].as_str().unwrap_or_default());
         if options["refuse"] == Value::Bool(true) {
             return Err(vec![
                 diagnostic("/refuse", "must not be true"),
@@ -57,6 +61,12 @@ impl Guest for Obedient {
 
 fn diagnostic(path: &str, message: &str) -> Diagnostic {
     Diagnostic { path: path.into(), message: message.into() }
+}
+
+/// Run when an instance is made.
+#[unsafe(export_name = "_initialize")]
+extern "C" fn start() {
+    fault::suffer(fault::named().strip_prefix("start-").unwrap_or_default());
 }
 
 export!(Obedient);
