@@ -38,9 +38,9 @@ mod turns;
 #[cfg(test)]
 mod tests;
 
-use crate::export::{BackoffSettings, Exporter};
+use crate::export::{BackoffSettings, Exporter, Prepared};
 use crate::queue::{Consume, Deliver, Settlement, TraceIdentity};
-use crate::record::Record;
+use crate::record::{Record, Rejection};
 use crate::span::Trace;
 use crate::transform::{Outcome, Plugin, Slot, Workers};
 use sending::Sender;
@@ -118,11 +118,25 @@ struct Shared {
     sender: Sender,
 }
 
+/// What records became, as it leaves the thread that mapped them.
+struct Mapped {
+    /// By the records; none for one that is to wait.
+    fates: Vec<Option<Fate>>,
+    /// Their traces in the same order, as they are sent.
+    prepared: Prepared,
+}
+
+enum Fate {
+    Trace(TraceIdentity),
+    Skipped,
+    Rejected(Rejection),
+}
+
 /// What is to be delivered, with the traces that it became, in the same order.
 struct Delivering<D> {
     /// Each is taken out of its place as it is settled.
     deliveries: Vec<Option<D>>,
-    traces: Vec<Trace>,
+    prepared: Prepared,
 }
 
 /// Delivers until the queue is closed and drained; every record taken out is settled when this returns.
@@ -173,35 +187,55 @@ async fn deliver<D: Deliver>(batch: Vec<D>, slot: Slot, turn: impl Send, shared:
     let reports = &shared.sender.reports;
     let records: Vec<Record> = batch.iter().map(|delivery| delivery.record().clone()).collect();
     let begun = Instant::now();
+    let prepare = {
+        let shared = Arc::clone(&shared);
+        move |outcomes| Mapped::new(outcomes, &shared.sender.exporter)
+    };
     // When the workers are gone the deliveries are dropped, which asks their senders to come again.
-    let Ok(outcomes) = slot.transform(&shared.plugin, records).await else { return };
-    reports.transformed(outcomes.iter().flatten().count(), begun.elapsed());
+    let Ok(mapped) = slot.transform(&shared.plugin, records, prepare).await else { return };
+    let Mapped { fates, prepared } = mapped;
+    reports.transformed(fates.iter().flatten().count(), begun.elapsed());
+    let mut claimed = Vec::with_capacity(batch.len());
     let mut deliveries = Vec::with_capacity(batch.len());
-    let mut traces = Vec::with_capacity(batch.len());
-    for (delivery, outcome) in batch.into_iter().zip(outcomes) {
-        let Some(outcome) = outcome else {
-            delivery.settle(Settlement::RetryAfter(HELD_RETRY_AFTER));
-            continue;
-        };
-        match outcome {
-            Outcome::Trace(trace) => {
-                let Some(delivery) = delivery.claim(identity(&trace)) else { continue };
-                deliveries.push(Some(delivery));
-                traces.push(trace);
+    for (delivery, fate) in batch.into_iter().zip(fates) {
+        match fate {
+            Some(Fate::Trace(identity)) => {
+                let delivery = delivery.claim(identity);
+                claimed.push(delivery.is_some());
+                deliveries.extend(delivery.map(Some));
             }
-            Outcome::Skipped => {
+            Some(Fate::Skipped) => {
                 reports.skipped();
                 delivery.settle(Settlement::Acknowledged);
             }
-            Outcome::Rejected(rejection) => {
+            Some(Fate::Rejected(rejection)) => {
                 reports.rejected(&rejection);
                 delivery.settle(Settlement::Rejected(rejection));
             }
+            None => delivery.settle(Settlement::RetryAfter(HELD_RETRY_AFTER)),
         }
     }
-    if !traces.is_empty() {
-        reports.mapped(traces.len());
-        shared.sender.send(Delivering { deliveries, traces }, turn).await;
+    if !deliveries.is_empty() {
+        reports.mapped(deliveries.len());
+        shared.sender.send(Delivering { deliveries, prepared: prepared.keep(&claimed) }, turn).await;
+    }
+}
+
+impl Mapped {
+    /// Prepares the traces for this exporter.
+    fn new(outcomes: Vec<Option<Outcome>>, exporter: &Exporter) -> Self {
+        let mut traces = Vec::with_capacity(outcomes.len());
+        let mut fate = |outcome| match outcome {
+            Outcome::Trace(trace) => {
+                let identity = identity(&trace);
+                traces.push(trace);
+                Fate::Trace(identity)
+            }
+            Outcome::Skipped => Fate::Skipped,
+            Outcome::Rejected(rejection) => Fate::Rejected(rejection),
+        };
+        let fates = outcomes.into_iter().map(|outcome| outcome.map(&mut fate)).collect();
+        Self { fates, prepared: exporter.prepare(traces) }
     }
 }
 

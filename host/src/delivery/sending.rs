@@ -56,11 +56,11 @@ impl Sender {
     /// Sends all of this and settles the deliveries, in whose order the traces are. `turn` is given back early if the
     /// batch only waits for others to show who is at fault.
     pub(super) async fn send<D: Deliver>(&self, delivering: Delivering<D>, turn: impl Send) {
-        let Delivering { deliveries, traces } = delivering;
+        let Delivering { deliveries, prepared } = delivering;
         let batch = Batch {
             sender: self,
             accusations: vec![None; deliveries.len()],
-            prepared: self.exporter.prepare(traces),
+            prepared,
             deliveries,
             backoff: Backoff::new(self.settings.backoff, fastrand::u64(..)),
             give_up_at: self.settings.retry_for.and_then(|retry_for| Instant::now().checked_add(retry_for)),

@@ -105,7 +105,8 @@ fn patient() -> Settings {
 fn batch(told: &Told, numbers: impl IntoIterator<Item = u8> + Clone) -> Delivering<Double> {
     let double = |number| Some(Double { number, told: told.clone() });
     let deliveries = numbers.clone().into_iter().map(double).collect();
-    Delivering { deliveries, traces: numbers.into_iter().map(answered_call).collect() }
+    let traces = numbers.into_iter().map(answered_call).collect();
+    Delivering { deliveries, prepared: Exporter::double(|_| Answer::Accepted).prepare(traces) }
 }
 
 fn refused(cause: Cause) -> Answer {

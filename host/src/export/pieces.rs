@@ -109,6 +109,12 @@ impl Pieces {
         pieces
     }
 
+    /// Leaves out the traces whose place has false.
+    pub(super) fn keep(&mut self, places: &[bool]) {
+        let mut places = places.iter();
+        self.traces.retain(|_| places.next().is_none_or(|is_kept| *is_kept));
+    }
+
     /// How many traces there are.
     pub(super) fn len(&self) -> usize {
         self.traces.len()

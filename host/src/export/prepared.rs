@@ -13,6 +13,7 @@ pub const REQUEST_BYTES_MAX_DEFAULT: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Prepared {
     pieces: Pieces,
+    request_bytes_max: usize,
     /// In reverse: what goes first is last.
     batches: Vec<Batch>,
 }
@@ -44,7 +45,17 @@ impl Prepared {
             }
         }
         batches.reverse();
-        Self { pieces, batches }
+        Self { pieces, request_bytes_max, batches }
+    }
+
+    /// Leaves out the traces whose place has false, before anything is sent.
+    #[must_use]
+    pub fn keep(mut self, places: &[bool]) -> Self {
+        if places.iter().all(|is_kept| *is_kept) {
+            return self;
+        }
+        self.pieces.keep(places);
+        Self::new(self.pieces, self.request_bytes_max)
     }
 
     /// Whether every trace is settled, so that there is nothing left to send.
@@ -175,6 +186,18 @@ mod tests {
             }
             assert_eq!((settled, prepared.is_done()), (100, true));
         }
+    }
+
+    #[test]
+    fn what_is_left_out_is_in_no_request() {
+        let encoding = Encoding::protobuf(&scope());
+        for (kept, numbers) in [([true, true, true], vec![1, 2, 3]), ([false, true, false], vec![2])] {
+            let mut prepared = prepared((1..=3).map(answered_call).collect(), usize::MAX).keep(&kept);
+            let mut expected = self::prepared(numbers.into_iter().map(answered_call).collect(), usize::MAX);
+            assert_eq!((prepared.next(), prepared.next_spans()), (expected.next(), expected.next_spans()));
+            assert_eq!(prepared.request(&encoding), expected.request(&encoding));
+        }
+        assert!(prepared(vec![answered_call(1)], usize::MAX).keep(&[false]).is_done());
     }
 
     #[test]

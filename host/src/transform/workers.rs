@@ -63,17 +63,19 @@ impl Workers {
 }
 
 impl Slot {
-    /// Maps records: one outcome for each, in their order, or none for one that is to wait because the plugin is held.
+    /// Maps records: one outcome for each, in their order, or none for one that is to wait because the plugin is held. What
+    /// is to be made of them is made on the same thread, whose processor has them at hand.
     ///
     /// # Errors
     /// When the threads have ended.
-    pub async fn transform(
+    pub async fn transform<T: Send + 'static>(
         self,
         plugin: &Arc<Plugin>,
         records: Vec<Record>,
-    ) -> Result<Vec<Option<Outcome>>, WorkersGone> {
+        then: impl FnOnce(Vec<Option<Outcome>>) -> T + Send + 'static,
+    ) -> Result<T, WorkersGone> {
         let plugin = Arc::clone(plugin);
-        self.run(move || plugin.transform_unless_held(&records)).await
+        self.run(move || then(plugin.transform_unless_held(&records))).await
     }
 
     /// Tries a plugin that is held, and releases it if it passes: whether it did.
