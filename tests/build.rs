@@ -6,7 +6,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 const CRATES: [&str; 2] = ["obedient", "connect-sketch"];
-const TEXTS: [&str; 4] = ["asks-for-a-clock", "another-version", "exports-an-empty-plugin", "core-module"];
+const TEXTS: [&str; 5] =
+    ["asks-for-a-clock", "asks-for-something-else", "another-version", "exports-an-empty-plugin", "core-module"];
 
 fn main() -> Result<()> {
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR for build scripts")?);

@@ -2,7 +2,7 @@
 
 mod queue;
 
-use crate::config::{DurabilityName, Overrides};
+use crate::config::{DurabilityName, Overrides, WasiName};
 use crate::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -186,6 +186,9 @@ pub struct Mapping {
     /// Treat every class of sensitive value like this, as far as the class can be: plain, mask, hmac or drop.
     #[arg(long, value_name = "CHOICE")]
     pub privacy: Option<String>,
+    /// Let the plugin import WASI in name only: `stub` is for languages that cannot do without.
+    #[arg(long, value_enum, value_name = "GRANT")]
+    pub wasi: Option<WasiName>,
 }
 
 #[derive(Args, Debug)]
@@ -278,6 +281,7 @@ impl Mapping {
             plugin: self.plugin.clone(),
             options: self.options.clone(),
             privacy: self.privacy.clone(),
+            wasi: self.wasi,
             ..Overrides::default()
         }
     }

@@ -42,6 +42,7 @@ pub use document::Format;
 pub use problem::{ConfigError, Problem};
 pub use queue::DurabilityName;
 pub use schema::schema;
+pub use transform::WasiName;
 
 use decode::Decode as _;
 use document::Node;
@@ -81,6 +82,8 @@ pub struct Overrides {
     pub options: Option<String>,
     /// A choice for every class that can be that, for every transform.
     pub privacy: Option<String>,
+    /// For every transform.
+    pub wasi: Option<WasiName>,
     pub graceful_shutdown_limit: Option<Duration>,
     /// The folder for what is remembered.
     pub data_dir: Option<PathBuf>,

@@ -27,6 +27,7 @@ mod ids;
 mod limits;
 mod loader;
 mod privacy;
+mod wasi;
 mod workers;
 
 pub use cache::Cache;
@@ -38,6 +39,7 @@ pub use ids::{span_id, trace_id};
 pub use limits::Limits;
 pub use loader::{BUILTIN, Inspected, Loader, Settings, Source};
 pub use privacy::{Choice, HmacKey, Policy, PolicyError};
+pub use wasi::Wasi;
 pub use workers::{Slot, WorkerThreads, Workers, WorkersGone};
 
 use crate::record::{Record, Rejection};

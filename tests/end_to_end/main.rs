@@ -53,3 +53,4 @@ mod stall;
 mod strangers;
 mod syncs;
 mod tls;
+mod wasi;

@@ -5,7 +5,7 @@ use callspan_tests::{Callspan, guests, records};
 #[test]
 fn a_plugin_that_cannot_serve_is_refused_by_name() {
     for (plugin, reason) in [
-        (guests::ASKS_FOR_A_CLOCK, "wasi:clocks/wall-clock@0.2.0"),
+        (guests::ASKS_FOR_SOMETHING_ELSE, "example:files/read@1.0.0"),
         (guests::ANOTHER_VERSION, "callspan:transform/plugin@0.9.0"),
         (guests::EXPORTS_AN_EMPTY_PLUGIN, "contract"),
         (guests::CORE_MODULE, "component"),

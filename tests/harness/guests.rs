@@ -13,6 +13,13 @@ pub const CONNECT_SKETCH: &str = env!("CALLSPAN_GUEST_CONNECT_SKETCH");
 /// Imports a part of WASI.
 pub const ASKS_FOR_A_CLOCK: &str = env!("CALLSPAN_GUEST_ASKS_FOR_A_CLOCK");
 
+/// Imports what is no part of WASI.
+pub const ASKS_FOR_SOMETHING_ELSE: &str = env!("CALLSPAN_GUEST_ASKS_FOR_SOMETHING_ELSE");
+
+/// Imports all of WASI that a standard library does, and reaches for it when a record says so. Its source is
+/// beside it, and says how it is built.
+pub const WANTS_WASI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests/wants-wasi/wants-wasi.wasm");
+
 /// Exports the contract in a version of the future.
 pub const ANOTHER_VERSION: &str = env!("CALLSPAN_GUEST_ANOTHER_VERSION");
 

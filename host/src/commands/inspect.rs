@@ -13,8 +13,15 @@ pub(super) fn run(arguments: Inspect) -> Result<Verdict, Failure> {
 }
 
 fn write(out: &mut impl Write, name: &str, inspected: &Inspected) -> io::Result<()> {
-    let Inspected { contract, bytes } = inspected;
-    writeln!(out, "{} {}  ({name}, {} kB, imports nothing)", contract.name, contract.version, bytes / 1000)?;
+    let Inspected { contract, bytes, imports } = inspected;
+    let needs = if imports.is_empty() { "imports nothing" } else { "imports WASI: needs `wasi: stub`" };
+    writeln!(out, "{} {}  ({name}, {} kB, {needs})", contract.name, contract.version, bytes / 1000)?;
+    if !imports.is_empty() {
+        writeln!(out, "\nImports")?;
+    }
+    for import in imports {
+        writeln!(out, "  {import}")?;
+    }
 
     writeln!(out, "\nSpans")?;
     for span in &contract.span_names {

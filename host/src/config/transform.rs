@@ -6,8 +6,10 @@ use super::path::At;
 use super::plan::TransformPlan;
 use super::planning::Planning;
 use super::privacy::Privacy;
+use super::value::{Choice, Word};
 use crate::span::{Attribute, Value};
-use crate::transform::{BUILTIN, Settings, Source};
+use crate::transform::{BUILTIN, Settings, Source, Wasi};
+use clap::ValueEnum;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::collections::BTreeMap;
 
@@ -26,11 +28,36 @@ struct Plugin {
     resource: BTreeMap<String, String>,
     /// What becomes of sensitive values.
     privacy: Privacy,
+    /// What the plugin may import: nothing, or with `stub` the functions of WASI, for languages that cannot do without
+    /// them. There is nothing behind them: no clock, no random numbers, no files, no environment.
+    wasi: Choice<WasiName>,
+}
+
+/// What a plugin may import, as it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum WasiName {
+    /// A plugin may import nothing.
+    #[default]
+    None,
+    /// The functions of WASI are there, and nothing is behind them: no clock, no random numbers, no files, no environment.
+    Stub,
+}
+
+impl Word for WasiName {
+    fn words() -> Vec<(&'static str, Self)> {
+        vec![("none", WasiName::None), ("stub", WasiName::Stub)]
+    }
 }
 
 impl Default for Plugin {
     fn default() -> Self {
-        Plugin { plugin: BUILTIN.to_owned(), options: None, resource: BTreeMap::new(), privacy: Privacy::default() }
+        Plugin {
+            plugin: BUILTIN.to_owned(),
+            options: None,
+            resource: BTreeMap::new(),
+            privacy: Privacy::default(),
+            wasi: Choice::default(),
+        }
     }
 }
 
@@ -42,6 +69,7 @@ impl Options for Plugin {
             options: table.take("options", default.options),
             resource: table.take("resource", default.resource),
             privacy: table.take("privacy", default.privacy),
+            wasi: table.take("wasi", default.wasi),
         }
     }
 }
@@ -63,7 +91,7 @@ impl Kind for Transform {
 
 impl Transform {
     pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> TransformPlan {
-        let Transform(Plugin { plugin, options, resource, privacy }) = self;
+        let Transform(Plugin { plugin, options, resource, privacy, wasi }) = self;
         let overrides = planning.overrides;
         let options = overrides.options.clone().or_else(|| options.map(|options| options.to_string()));
         let plugin_at = at.key("plugin");
@@ -79,6 +107,10 @@ impl Transform {
                     .into_iter()
                     .map(|(key, value)| Attribute { key: key.into(), value: Value::Text(value) })
                     .collect(),
+                wasi: match overrides.wasi.unwrap_or(wasi.0) {
+                    WasiName::None => Wasi::None,
+                    WasiName::Stub => Wasi::Stub,
+                },
                 ..Settings::default()
             },
         }

@@ -150,6 +150,10 @@ fn calls(mut records: &[Record]) -> impl Iterator<Item = &[Record]> {
 
 /// What an error of the engine says about the guest.
 fn failure(store: &Store<MemoryLimit>, error: wasmtime::Error, budget: Duration) -> CallError {
+    let error = match error.downcast() {
+        Ok(called) => return CallError::NotGranted(called),
+        Err(error) => error,
+    };
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => CallError::Overrun { budget },
         _ if store.data().was_exceeded => CallError::Memory,

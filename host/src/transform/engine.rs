@@ -7,6 +7,8 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAll
 
 /// How many instances may live at one time. Each needs a stretch of address space, not of memory.
 const INSTANCES_MAX: u32 = 64;
+/// Of how many core modules an instance may be made: one for a guest in Rust, 38 for one in Python.
+const CORE_INSTANCES_MAX: u32 = 64;
 /// Bytes of an instance's memory that stay mapped between uses, so that a fresh instance does not fault them in again.
 /// All that was ever written of them is zeroed for each instance: with 8 MiB a single record after a large batch took
 /// 208 µs, with 1 MiB it takes 82, and batches of 64 take as long as before.
@@ -69,8 +71,8 @@ fn small_config() -> Config {
 fn pool() -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES_MAX)
-        .total_core_instances(INSTANCES_MAX * 4)
-        .max_core_instances_per_component(4)
+        .total_core_instances(INSTANCES_MAX * CORE_INSTANCES_MAX)
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
         .total_memories(INSTANCES_MAX)
         .max_memories_per_component(1)
         .max_memory_size(MEMORY_BYTES_MAX)

@@ -1,6 +1,7 @@
 //! What can go wrong with a plugin: while it is loaded, and while it runs.
 
 use super::admit::Breach;
+use super::wasi::{NotGranted, is_wasi};
 use crate::record::Rejection;
 use std::fmt;
 use std::io;
@@ -25,8 +26,10 @@ pub enum LoadError {
     NotWebAssembly { plugin: String },
     #[error("load plugin {plugin}: it is not a WebAssembly component: {error:#}")]
     NotAComponent { plugin: String, error: wasmtime::Error },
-    #[error("load plugin {plugin}: it asks for {}, but a plugin may import nothing; build it without WASI (for Rust: wasm32-unknown-unknown)", imports.join(", "))]
-    Imports { plugin: String, imports: Vec<String> },
+    #[error("load plugin {plugin}: it asks for {imports}")]
+    Imports { plugin: String, imports: Imports },
+    #[error("load plugin {plugin}: what it expects of WASI is not what WASI has: {error:#}")]
+    Wasi { plugin: String, error: wasmtime::Error },
     #[error("load plugin {plugin}: it does not export {expected}; it exports {}", found.join(", "))]
     Exports { plugin: String, expected: &'static str, found: Vec<String> },
     #[error("load plugin {plugin}: its exports do not have the types of the contract: {error:#}")]
@@ -43,6 +46,13 @@ pub enum LoadError {
     Trial { plugin: String, error: String },
 }
 
+/// So many of the things that a component asks for are told.
+const IMPORTS_SHOWN: usize = 3;
+
+/// What a component imports and does not get.
+#[derive(Debug)]
+pub struct Imports(pub(super) Vec<String>);
+
 /// One thing that is wrong with a plugin's options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionProblem {
@@ -52,6 +62,25 @@ pub struct OptionProblem {
 }
 
 struct OptionProblems<'p>(&'p [OptionProblem]);
+
+impl fmt::Display for Imports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Imports(imports) = self;
+        let (shown, others) = imports.split_at(imports.len().min(IMPORTS_SHOWN));
+        f.write_str(&shown.join(", "))?;
+        if !others.is_empty() {
+            write!(f, " and {} more", others.len())?;
+        }
+        f.write_str(", but a plugin may import nothing; ")?;
+        f.write_str("build it without WASI (for Rust: wasm32-unknown-unknown)")?;
+        if imports.iter().all(|import| is_wasi(import)) {
+            f.write_str(
+                ", or, if its language cannot do without, grant it WASI in name only: `wasi: stub`, or --wasi stub",
+            )?;
+        }
+        Ok(())
+    }
+}
 
 impl fmt::Display for OptionProblems<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,6 +100,8 @@ pub(super) enum CallError {
     Start(wasmtime::Error),
     #[error("trapped: {0}")]
     Trap(Trap),
+    #[error(transparent)]
+    NotGranted(NotGranted),
     #[error("computed for longer than {} ms", budget.as_millis())]
     Overrun { budget: Duration },
     #[error("asked for more memory than the limit")]
@@ -91,6 +122,7 @@ impl CallError {
         match self {
             CallError::Start(_) => "start",
             CallError::Trap(_) => "trap",
+            CallError::NotGranted(_) => "not_granted",
             CallError::Overrun { .. } => "overrun",
             CallError::Memory => "memory",
             CallError::Output(_) => "output",

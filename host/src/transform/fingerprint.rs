@@ -1,6 +1,7 @@
 //! What decides which bytes a record becomes: the plugin, its options, the privacy policy and its key, the resource.
 
 use super::loader::Settings;
+use super::wasi::Wasi;
 use sha2::{Digest as _, Sha256};
 
 /// As many hexadecimal digits as tell mappings apart at a glance.
@@ -8,7 +9,7 @@ const DIGITS: usize = 16;
 
 /// A name for the mapping that this component and these settings make. It tells nothing of a key but that it is the same.
 pub(super) fn of(component: &[u8], settings: &Settings) -> String {
-    let Settings { options, policy, limits: _, resource } = settings;
+    let Settings { options, policy, limits: _, resource, wasi } = settings;
     let mut hash = Sha256::new();
     let parts = [Sha256::digest(component).to_vec(), options.clone().into_bytes(), policy.fingerprint()];
     for part in &parts {
@@ -16,6 +17,9 @@ pub(super) fn of(component: &[u8], settings: &Settings) -> String {
         hash.update(part);
     }
     hash.update(format!("{resource:?}"));
+    if *wasi != Wasi::None {
+        hash.update(format!("{wasi:?}"));
+    }
     let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     digits.chars().take(DIGITS).collect()
 }
@@ -40,6 +44,7 @@ mod tests {
             of(b"other", &Settings::default()),
             of(b"one", &Settings { options: "{}".to_owned(), ..Settings::default() }),
             of(b"one", &Settings { resource, ..Settings::default() }),
+            of(b"one", &Settings { wasi: Wasi::Stub, ..Settings::default() }),
             of(b"one", &policy(&|policy| policy.set("name", "plain").expect("it can be"))),
             of(b"one", &policy(&|policy| policy.set_keys(Some(key(1)), None))),
             of(b"one", &policy(&|policy| policy.set_keys(Some(key(2)), None))),

@@ -6,11 +6,12 @@ use super::call::Instances;
 use super::contract::bindings::TransformPre;
 use super::contract::{Contract, EXPORT};
 use super::engine::Engine;
-use super::error::LoadError;
+use super::error::{Imports, LoadError};
 use super::fingerprint;
 use super::hold::PluginHold;
 use super::limits::Limits;
 use super::privacy::Policy;
+use super::wasi::{self, Wasi};
 use crate::span::Attribute;
 use bytes::Bytes;
 use std::fs::File;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Resource attributes of the operator, which win over the plugin's.
     pub resource: Vec<Attribute>,
+    /// What the plugin may import.
+    pub wasi: Wasi,
 }
 
 /// What a plugin is, without being in service.
@@ -50,6 +53,16 @@ pub struct Inspected {
     pub contract: Contract,
     /// Of the component.
     pub bytes: usize,
+    /// What it asks its host for.
+    pub imports: Vec<String>,
+}
+
+/// A component that keeps to the contract, before it has options.
+struct Described {
+    instances: Instances,
+    contract: Contract,
+    /// What it asks its host for.
+    imports: Vec<String>,
 }
 
 /// Loads plugins for one engine.
@@ -109,7 +122,8 @@ impl Loader {
     pub fn load(&self, source: &Source, settings: Settings) -> Result<Plugin, LoadError> {
         let plugin = source.name();
         let component = source.read(settings.limits.component_bytes_max)?;
-        let (instances, contract) = self.describe(&plugin, &component, &settings.limits)?;
+        let Described { instances, contract, .. } =
+            self.describe(&plugin, &component, &settings.limits, settings.wasi)?;
         let plugin = format!("{plugin} ({})", contract.title());
         match instances.configure(&self.engine, &settings.limits, &settings.options) {
             Ok(Ok(())) => {}
@@ -117,7 +131,7 @@ impl Loader {
             Err(error) => return Err(LoadError::Configure { plugin, error: error.to_string() }),
         }
         let fingerprint = fingerprint::of(&component, &settings);
-        let Settings { options, policy, limits, resource } = settings;
+        let Settings { options, policy, limits, resource, wasi: _ } = settings;
         let loaded = Plugin {
             engine: self.engine.clone(),
             instances,
@@ -135,18 +149,18 @@ impl Loader {
         }
     }
 
-    /// What a plugin says of itself, without taking it into service.
+    /// What a plugin says of itself, without taking it into service. It may import WASI: there is only the stub of it.
     ///
     /// # Errors
     /// When it is not a component of the contract.
     pub fn inspect(&self, source: &Source) -> Result<Inspected, LoadError> {
         let limits = Limits::default();
         let component = source.read(limits.component_bytes_max)?;
-        let (_, contract) = self.describe(&source.name(), &component, &limits)?;
-        Ok(Inspected { contract, bytes: component.len() })
+        let Described { contract, imports, .. } = self.describe(&source.name(), &component, &limits, Wasi::Stub)?;
+        Ok(Inspected { contract, bytes: component.len(), imports })
     }
 
-    fn describe(&self, plugin: &str, component: &[u8], limits: &Limits) -> Result<(Instances, Contract), LoadError> {
+    fn describe(&self, plugin: &str, component: &[u8], limits: &Limits, granted: Wasi) -> Result<Described, LoadError> {
         let named = || plugin.to_owned();
         if !component.starts_with(b"\0asm") {
             return Err(LoadError::NotWebAssembly { plugin: named() });
@@ -155,8 +169,9 @@ impl Loader {
             .cache
             .compile(&self.engine, component)
             .map_err(|error| LoadError::NotAComponent { plugin: named(), error })?;
-        self.check_exterior(plugin, &component)?;
-        let linker = Linker::new(self.engine.wasmtime());
+        let imports = self.check_exterior(plugin, &component, granted)?;
+        let mut linker = Linker::new(self.engine.wasmtime());
+        wasi::define(&mut linker, &component).map_err(|error| LoadError::Wasi { plugin: named(), error })?;
         let types = |error| LoadError::Types { plugin: named(), error };
         let prepared = linker.instantiate_pre(&component).and_then(TransformPre::new).map_err(types)?;
         let instances = Instances::new(prepared);
@@ -165,21 +180,22 @@ impl Loader {
             .map_err(|error| LoadError::Describe { plugin: named(), error: error.to_string() })?;
         let contract =
             Contract::check(description).map_err(|problem| LoadError::Description { plugin: named(), problem })?;
-        Ok((instances, contract))
+        Ok(Described { instances, contract, imports })
     }
 
-    /// Imports nothing, and exports the contract in a version that this host speaks.
-    fn check_exterior(&self, plugin: &str, component: &Component) -> Result<(), LoadError> {
+    /// Imports nothing but what is granted, and exports the contract in a version that this host speaks. What it imports.
+    fn check_exterior(&self, plugin: &str, component: &Component, granted: Wasi) -> Result<Vec<String>, LoadError> {
         let engine = self.engine.wasmtime();
         let exterior = component.component_type();
         let imports: Vec<String> = exterior.imports(engine).map(|(name, _)| name.to_owned()).collect();
-        if !imports.is_empty() {
-            return Err(LoadError::Imports { plugin: plugin.to_owned(), imports });
+        let is_granted = |import: &String| granted == Wasi::Stub && wasi::is_wasi(import);
+        if !imports.iter().all(is_granted) {
+            return Err(LoadError::Imports { plugin: plugin.to_owned(), imports: Imports(imports) });
         }
         let found: Vec<String> = exterior.exports(engine).map(|(name, _)| name.to_owned()).collect();
         if !found.iter().any(|name| name == EXPORT) {
             return Err(LoadError::Exports { plugin: plugin.to_owned(), expected: EXPORT, found });
         }
-        Ok(())
+        Ok(imports)
     }
 }
