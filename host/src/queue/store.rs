@@ -89,6 +89,8 @@ pub(super) struct Store {
     is_unsynced: bool,
     /// Came in since what is in memory was last written to files.
     unflushed_bytes: u64,
+    /// From which dead letter on they are looked at next, whether they are too old.
+    letters_looked_to: LetterId,
     /// Counted since the store was opened.
     tally: Tally,
 }

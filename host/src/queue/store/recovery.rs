@@ -106,6 +106,7 @@ impl Store {
             written_id: 0,
             tally: super::Tally::default(),
             unflushed_bytes: 0,
+            letters_looked_to: 0,
             watermark,
             folder,
             settings,

@@ -22,7 +22,7 @@ pub(in crate::queue) enum Fullness {
 const IDLE: Duration = Duration::from_secs(60);
 /// So much may come before what is in memory is written to files, so that old journals can go.
 const UNFLUSHED_BYTES: u64 = 64 * 1024 * 1024;
-/// Dead letters that are given up in one go.
+/// Dead letters that are looked at in one go.
 const LETTERS_AT_ONCE: usize = 1000;
 
 impl Store {
@@ -218,17 +218,19 @@ impl Store {
         if self.log.letters == 0 {
             return Ok(());
         }
+        // Of too many the oldest records go. A record may have waited for long before it died, so all of them are looked at
+        // for their age, some at a time.
+        let are_too_many = self.log.letter_bytes > limits.bytes_max;
+        let letters = self.letters(if are_too_many { 0 } else { self.letters_looked_to }, LETTERS_AT_ONCE)?;
+        let last = letters.last().filter(|_| letters.len() == LETTERS_AT_ONCE);
+        self.letters_looked_to = last.map_or(0, |last| last.id + 1);
         let mut expired = 0;
-        for letter in self.letters(0, LETTERS_AT_ONCE)? {
+        for letter in letters {
             // One that cannot be read says nothing of its age.
-            if letter.refusals.is_empty() && self.log.letter_bytes <= limits.bytes_max {
-                continue;
+            let is_old = !letter.refusals.is_empty() && letter.refused_ms() < oldest_ms;
+            if is_old || self.log.letter_bytes > limits.bytes_max {
+                expired += u64::from(self.purge(letter.id)?);
             }
-            let died_ms = letter.refusals.iter().map(|refusal| refusal.at_ms).max().unwrap_or(letter.received_ms);
-            if died_ms >= oldest_ms && self.log.letter_bytes <= limits.bytes_max {
-                break;
-            }
-            expired += u64::from(self.purge(letter.id)?);
         }
         if expired > 0 {
             self.tally.expired_letters += expired;

@@ -130,10 +130,9 @@ impl Expected {
         let oldest_ms = now_ms - u64::try_from(limits.keep.as_millis()).expect("a few minutes");
         for (id, letter) in listed {
             let died_ms = letter.refusals.iter().map(|refusal| refusal.at_ms).max().expect("somebody refused it");
-            if died_ms >= oldest_ms && self.letter_totals().1 <= limits.bytes_max {
-                break;
+            if died_ms < oldest_ms || self.letter_totals().1 > limits.bytes_max {
+                self.letters.remove(id);
             }
-            self.letters.remove(id);
         }
     }
 }
