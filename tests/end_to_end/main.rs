@@ -44,6 +44,7 @@ mod queue_commands;
 mod queue_folder;
 mod refusals;
 mod released;
+mod replays;
 mod room;
 mod rotation;
 mod several;

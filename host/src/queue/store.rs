@@ -205,7 +205,6 @@ impl Store {
             let mut following = locked(&follower);
             following.sources = sources;
             following.settings = settings;
-            following.map_with(mapping, self.log.next_id);
         }
         if !locked(&follower).is_following() {
             // One that was gone for a while has missed what came since: it had been told so.
@@ -213,7 +212,13 @@ impl Store {
             received = self.count_for(&follower, begins_at, self.log.next_id)?;
             locked(&follower).add_lane(Lane::from(begins_at, None));
         }
-        locked(&follower).counts.received += received;
+        {
+            let mut following = locked(&follower);
+            following.counts.received += received;
+            // What waited is mapped with it too.
+            let since_id = following.undelivered_from().unwrap_or(self.log.next_id);
+            following.map_with(mapping, since_id);
+        }
         Ok(follower)
     }
 

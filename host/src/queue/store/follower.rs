@@ -128,6 +128,28 @@ impl Follower {
         }
     }
 
+    /// Of the mappings that these records were delivered with, from the first one on and before the end: the first that
+    /// differs from today's if there is one, else today's. None where not all of them are known.
+    pub(in crate::queue) fn mapped_then(&self, first: u64, end: u64) -> Option<&str> {
+        let (oldest, today) = (self.mappings.first()?, self.mappings.last()?);
+        if oldest.since_id > first {
+            return None;
+        }
+        let ends = self.mappings.iter().skip(1).map(|next| next.since_id).chain([u64::MAX]);
+        // One that nothing was delivered with is of no concern.
+        let mut used = self.mappings.iter().zip(ends).filter(|(mapping, mapping_end)| {
+            let (from, to) = (mapping.since_id.max(first), end.min(*mapping_end));
+            from < to
+        });
+        let other = used.find(|(mapping, _)| mapping.fingerprint != today.fingerprint);
+        Some(other.map_or(&today.fingerprint, |(mapping, _)| &mapping.fingerprint))
+    }
+
+    /// The first record that is still to be delivered for the first time, or comes next.
+    pub(in crate::queue) fn undelivered_from(&self) -> Option<u64> {
+        self.lanes.values().filter(|lane| !lane.is_replay()).map(Lane::floor).min()
+    }
+
     pub(in crate::queue) fn to_row(&self) -> ConsumerRow {
         ConsumerRow {
             number: self.number,
@@ -148,5 +170,30 @@ impl Follower {
             mappings: row.mappings,
             settings: ConsumerSettings::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_mapped_as_before_only_if_all_of_them_are() {
+        let mut follower = Follower::new("calls/sink", 0);
+        for (fingerprint, since_id) in [("a", 2), ("b", 5), ("a", 7), ("c", 9), ("a", 9)] {
+            follower.map_with(fingerprint, since_id);
+        }
+        for (first, end, expected) in [
+            (1, 3, None),
+            (2, 5, Some("a")),
+            (2, 6, Some("b")),
+            (4, 9, Some("b")),
+            (5, 7, Some("b")),
+            (6, 8, Some("b")),
+            (7, 20, Some("a")),
+        ] {
+            assert_eq!(follower.mapped_then(first, end), expected, "{first} to {end}");
+        }
+        assert_eq!(Follower::new("calls/sink", 0).mapped_then(1, 2), None);
     }
 }

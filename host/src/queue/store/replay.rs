@@ -14,8 +14,8 @@ pub struct Replay {
     pub bytes: u64,
     /// When the oldest record that is still there was received, in milliseconds since 1970; none when there is none.
     pub history_since_ms: Option<u64>,
-    /// The mapping of the first of them when it was received, and the one they are mapped with now; equal ones make the
-    /// same bytes of them. None where it is not known.
+    /// A mapping that some of them were delivered with, another one than today's if there is any, and the one they are
+    /// mapped with now; equal ones make the same bytes of them. None where it is not known.
     pub mapped_then: Option<String>,
     pub mapped_now: Option<String>,
 }
@@ -85,10 +85,9 @@ impl Store {
         };
         {
             let mut following = locked(&follower);
-            let mappings = &following.mappings;
-            let then = passage.first.and_then(|first| mappings.iter().rev().find(|it| it.since_id <= first));
-            replay.mapped_then = then.map(|mapping| mapping.fingerprint.clone());
-            replay.mapped_now = mappings.last().map(|mapping| mapping.fingerprint.clone());
+            let then = passage.first.and_then(|first| following.mapped_then(first, passage.end));
+            replay.mapped_then = then.map(str::to_owned);
+            replay.mapped_now = following.mappings.last().map(|mapping| mapping.fingerprint.clone());
             if let Some(first) = passage.first.filter(|_| !dry_run) {
                 following.counts.received += passage.records;
                 following.add_lane(Lane::replay(first, passage.end));
@@ -102,9 +101,7 @@ impl Store {
 
     fn passage(&self, follower: &SharedFollower, since_ms: u64) -> Passage {
         // What still waits is delivered anyway.
-        let following = locked(follower);
-        let end = following.lanes.values().filter(|lane| !lane.is_replay()).map(Lane::floor).min();
-        let end = end.unwrap_or(self.log.next_id);
+        let end = locked(follower).undelivered_from().unwrap_or(self.log.next_id);
         let next = self.segments.values().find(|segment| segment.last_ms >= since_ms).map_or(end, |it| it.first_id);
         Passage { next, end, first: None, records: 0, bytes: 0 }
     }

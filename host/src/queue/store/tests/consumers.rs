@@ -82,3 +82,25 @@ fn take_one_by_one(follower: &SharedFollower, end: u64, has_begun: mpsc::Sender<
         thread::sleep(Duration::from_micros(10));
     }
 }
+
+/// What waits while the mapping is changed is mapped with the new one, and so is what was there before its consumer: a
+/// replay is held against that.
+#[test]
+fn what_waited_counts_for_the_mapping_that_it_was_delivered_with() {
+    let mut fixture = Fixture::new(Settings { keep: Duration::from_secs(3600), ..Settings::default() });
+    fixture.join("other", ConsumerSettings::default());
+    fixture.join("sink", ConsumerSettings::default());
+    fixture.admit(&["a"]);
+    let mut fixture = fixture.crash();
+    let earliest = ConsumerSettings { start_from: StartFrom::Earliest, ..ConsumerSettings::default() };
+    for (name, settings) in [("sink", ConsumerSettings::default()), ("earliest", earliest)] {
+        let sources = vec!["source".to_owned()];
+        let follower = fixture.store.join(name, sources, settings, "another mapping").expect("it is known now");
+        let taken = fixture.take_all(&follower);
+        assert_eq!(bodies(&taken), ["a"], "{name}");
+        taken.iter().for_each(|it| fixture.settle(&follower, it, &Verdict::Delivered(None)));
+        assert_eq!(locked(&follower).mapped_then(1, 2), Some("another mapping"), "{name}");
+    }
+    let replay = replay_of(&mut fixture.store, true);
+    assert_eq!((replay.records, replay.mapped_then == replay.mapped_now), (1, true));
+}
