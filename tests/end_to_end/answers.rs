@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use callspan_tests::{
-    Callspan, Connection, Cue, Decoder, Endpoint, Protocol, Reply, Request, Service, program, records,
+    Callspan, Connection, Cue, Decoder, Endpoint, Protocol, Reply, Request, Service, program, records, wait_until,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -53,6 +53,37 @@ fn a_broken_record_among_others_is_told_by_index_line_and_column() {
         assert_eq!(verdicts(&reply), json!([[1, "not_json", 3, 20]]), "{body}");
     }
     assert_eq!(fixture.arrived(), BTreeSet::from(["first", "last"].map(trace_id)));
+}
+
+/// A push that is refused has one line in the log, also where its records are stored but for some: how many, and nothing of
+/// what is in them. It is the same whether the queue is in memory or on disk.
+#[test]
+fn a_push_that_is_refused_has_one_line_in_the_log() {
+    for is_durable in [false, true] {
+        let Some(backend) = Decoder::start() else { return };
+        let builder = Service::new().export_to(backend.endpoint(Protocol::Grpc));
+        let service = if is_durable { builder.durable() } else { builder }.start();
+        let mixed = format!("{}\n{{\"Caller\":\"0085200000017\",\n{{0085200000017\n", records::call("good"));
+        for (body, records) in [(mixed.as_str(), Some(2)), ("{", Some(1)), ("", None)] {
+            let code = if records.is_some() { "records_refused" } else { "no_record" };
+            let before = refusals(&service).len();
+            assert_refused(&service.push(body), 400);
+            wait_until("a line of it", || refusals(&service).len() > before);
+            let lines = refusals(&service).split_off(before);
+            let [line] = lines.as_slice() else { panic!("not one line: {lines:?}") };
+            assert_eq!((&line["code"], &line["status"], &line["source"]), (&code.into(), &400.into(), &"tccc".into()));
+            assert_eq!((&line["address"], line["records"].as_u64()), (&"127.0.0.1".into(), records), "{line}");
+        }
+        assert_eq!(refusals(&service).len(), 3);
+        assert!(!service.log().contains("0085200000017"), "{}", service.log());
+    }
+}
+
+/// The lines of its log that tell of requests that were refused.
+fn refusals(service: &Service) -> Vec<Value> {
+    let lines = service.log();
+    let lines = lines.lines().filter(|line| line.contains("request refused"));
+    lines.map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 /// An array that was cut off may have held more: whoever sent it hears so, and what came whole is taken.

@@ -90,7 +90,7 @@ impl<Q: Append> Intake<Q> {
         let (counters, status) = (&self.counters, reply.status());
         if let Some(code) = reply.code() {
             counters.source.requests(status.as_str()).add(1);
-            self.note(code, status.as_u16(), address);
+            self.note(reply, code, address);
         } else {
             counters.answered_ok.add(1);
         }
@@ -236,17 +236,17 @@ impl<Q: Append> Intake<Q> {
         if records.is_empty() { Err(Refusal::NoRecord) } else { Ok(records) }
     }
 
-    /// Refused records are counted and logged one by one, where they are refused.
-    fn note(&self, code: &'static str, status: u16, address: IpAddr) {
-        if code == Reply::RECORDS_REFUSED {
-            return;
+    /// One line for each push that is not taken, or not all of it. Refused records are counted one by one, by what is wrong
+    /// with them.
+    fn note(&self, reply: &Reply, code: &'static str, address: IpAddr) {
+        let status = reply.status().as_u16();
+        if code != Reply::RECORDS_REFUSED {
+            self.counters.source.refused_request(code);
         }
-        self.counters.source.refused_request(code);
-        match self.log_lines.next(Instant::now()) {
-            Some(0) => warn!(code, status, source = self.name, %address, "request refused"),
-            Some(omitted) => warn!(code, status, source = self.name, %address, omitted, "request refused"),
-            None => {}
-        }
+        let Some(omitted) = self.log_lines.next(Instant::now()) else { return };
+        let omitted = Some(omitted).filter(|omitted| *omitted > 0);
+        let records = Some(reply.refused_records()).filter(|records| *records > 0);
+        warn!(code, status, source = self.name, %address, records, omitted, "request refused");
     }
 }
 

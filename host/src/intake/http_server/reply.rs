@@ -165,6 +165,14 @@ impl Reply {
         }
     }
 
+    /// How many records are not taken, each by itself.
+    pub(super) fn refused_records(&self) -> usize {
+        match self {
+            Self::Error(error) => error.content.records.len() + error.content.records_omitted,
+            Self::Ok | Self::Token(_) => 0,
+        }
+    }
+
     /// What it says of that, for a person.
     pub(super) fn message(&self) -> &str {
         match self {
