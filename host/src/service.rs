@@ -13,7 +13,7 @@ use crate::queue::{
     self, Capacity, Consume, ConsumerSettings, Durability, EmbeddedQueue, Joining, MemoryQueue, Room, Surroundings,
     consumer,
 };
-use crate::telemetry::{Health, Metrics, Reporter};
+use crate::telemetry::{Health, Metrics, Reporter, metric};
 use crate::transform::{Plugin, WorkerThreads, Workers};
 use crate::{admin, connections, export};
 use anyhow::Context as _;
@@ -144,6 +144,10 @@ impl Service {
                 (Some(queue), Some(socket), Vec::new(), routes)
             }
             None => {
+                metrics
+                    .component("queue", "memory", "queue")
+                    .gauge(metric::QUEUE_INFO, &[("durability", "memory")])
+                    .set(1);
                 tracing::info!(
                     durability = "memory",
                     "records wait in memory: they are acknowledged when they are delivered"

@@ -42,6 +42,7 @@ mod power_cuts;
 mod privacy;
 mod queue_commands;
 mod queue_folder;
+mod queue_sinks;
 mod refusals;
 mod released;
 mod replays;

@@ -7,6 +7,8 @@ use crate::config::Overrides;
 use crate::queue;
 use crate::queue::control::{Offline, OfflineError, Request, Response};
 use anyhow::{Context as _, anyhow};
+use rustix::fs::Mode;
+use rustix::process::umask;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use tokio::runtime::Runtime;
@@ -33,6 +35,8 @@ impl Access {
         let way = match runtime.block_on(SocketClient::connect(&plan.data_dir)) {
             Ok(client) => Way::Running(runtime, client),
             Err(ClientError::Nobody) => {
+                // Whatever is written there tells of calls, and belongs to this user alone.
+                umask(Mode::RWXG | Mode::RWXO);
                 let folder: PathBuf = plan.data_dir.join(queue::FOLDER);
                 let opened = Offline::open(&folder, plan.settings).map_err(|error| match error {
                     OfflineError::Open(error) if error.is_in_use() => {
