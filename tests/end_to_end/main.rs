@@ -32,6 +32,7 @@ mod hostile;
 mod inputs;
 mod intake_tls;
 mod issuers;
+mod letter_commands;
 mod machine;
 mod misbehaviour;
 mod openapi;
