@@ -145,6 +145,28 @@ fn senders_show_a_certificate_where_they_have_to() {
     }
 }
 
+/// Whose certificates senders may show is read again as well: those of a new authority are let in with the file that names
+/// it, and those of the old one no longer.
+#[test]
+fn senders_are_held_against_the_authority_that_is_written_now() {
+    let files = Files::new();
+    let authorities = ["first", "second"].map(Authority::new);
+    for (authority, name) in authorities.iter().zip(["first", "second"]) {
+        authority.issue("sender", files.path(), name);
+    }
+    authorities[0].write(files.path(), "clients");
+    let clients = format!("ca_file: '{}/clients.crt', verify_certificate: true", files.path().display());
+    let service = files.service(&clients);
+    let runtime = runtime();
+    let is_taken = |name: &str| {
+        runtime.block_on(push(&files.sender(Some(name)), service.address(), "one")).is_ok_and(|status| status == 200)
+    };
+    assert_eq!(["first", "second"].map(is_taken), [true, false], "{}", service.log());
+    authorities[1].write(files.path(), "clients");
+    wait_until("the new authority is known", || is_taken("second"));
+    assert!(!is_taken("first"), "{}", service.log());
+}
+
 /// The protocols are offered within TLS, and who asks for neither version nor protocol that there is gets nothing.
 #[test]
 fn http_2_is_agreed_on_where_both_speak_it() {

@@ -1,8 +1,10 @@
 //! Clients that take their time, or go before they are done.
 
 use super::{assert_unharmed, connect, held_to, push, until_closed};
-use callspan_tests::{Connection, Request, records};
+use callspan_tests::{Connection, Request, Service, records};
 use std::io::Write as _;
+use std::thread;
+use std::time::Duration;
 
 const CLIENTS: usize = 50;
 
@@ -52,6 +54,46 @@ fn a_body_that_does_not_come_to_an_end_is_answered_and_closed() {
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     }
     assert_unharmed(&service);
+}
+
+/// Whoever sends a byte now and then is not slower than nobody may be: a head and a body have a time as a whole, however
+/// much comes meanwhile.
+#[test]
+fn a_client_that_sends_byte_by_byte_has_no_more_time() {
+    let limits = "limits: { header_timeout_secs: 1, body_timeout_secs: 1, idle_timeout_secs: 3600 }";
+    let service = held_to(limits).start();
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nX: ";
+    let body = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n{";
+    let chunks = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nf4240\r\n{";
+    thread::scope(|scope| {
+        let clients: Vec<_> = [head, body, chunks]
+            .into_iter()
+            .map(|beginning| (beginning, scope.spawn(|| answer_to_a_trickle(&service, beginning))))
+            .collect();
+        assert_unharmed(&service);
+        for (beginning, client) in clients {
+            let answer = client.join().expect("it is closed");
+            let expected = if beginning == head { "" } else { "HTTP/1.1 408 " };
+            assert!(answer.starts_with(expected) && answer.is_empty() == expected.is_empty(), "{beginning}: {answer}");
+        }
+    });
+    assert_unharmed(&service);
+}
+
+/// Sends these bytes and then one now and then, until the other side closes.
+fn answer_to_a_trickle(service: &Service, beginning: &str) -> String {
+    let mut client = connect(service);
+    client.write_all(beginning.as_bytes()).expect("sent");
+    let mut reader = client.try_clone().expect("a socket");
+    let reading = thread::spawn(move || until_closed(&mut reader));
+    // More than a minute of it is what makes the reader fail: it is to be closed after a second.
+    for _ in 0..700 {
+        if reading.is_finished() || client.write_all(b"x").is_err() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    reading.join().expect("it is closed")
 }
 
 /// Wherever a client breaks off, nothing of it is stored.

@@ -49,8 +49,8 @@ fn push(settings: &Settings, security: Vec<Value>, responses: Value, description
     let (bytes_max, records_max) = (settings.body_bytes_max, settings.body_records_max);
     let prefix = if settings.strict_path { "" } else { " What stands behind the path and a slash does not matter." };
     let about = format!(
-        "A body is a record, an array of records or a line for each record, of at most {bytes_max} bytes as it comes and \
-         {} inflated, with at most {records_max} records. What it is, is told by the body, whatever its content type. \
+        "A body is a record, an array of records, a line for each record or one record right behind the other, of at most \
+         {bytes_max} bytes as it comes and {} inflated, with at most {records_max} records. What it is, is told by the body, whatever its content type. \
          If anything is to be sent again, then the whole body: what is stored twice becomes the same trace.{prefix}",
         settings.expanded_bytes_max
     );

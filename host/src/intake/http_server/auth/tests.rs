@@ -81,6 +81,25 @@ async fn too_many_wrong_passwords_lock_an_address_out_and_missing_ones_do_not() 
     assert!(matches!(gate.approach(ADDRESS), Err(Refusal::LockedOut { .. })));
 }
 
+/// Wherever somebody guesses: at a password, at a client's secret, or at the path's.
+#[tokio::test]
+async fn guesses_count_wherever_they_are_made() {
+    use axum::http::header::CONTENT_TYPE;
+
+    let lockout = LockoutSettings { failures_max: 3, ..LockoutSettings::default() };
+    let ways = vec![user(rotating("password", "w", None)), Way::Oauth2(token_requests::settings())];
+    let path_secret = Some(rotating("path_secret", "0123456789abcdef", None));
+    let gate = gate(&AuthSettings { ways, path_secret, lockout, ..AuthSettings::default() });
+    let form = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
+    let wrong_client = b"grant_type=client_credentials&client_id=relay&client_secret=x";
+    assert!(gate.admit(&basic("u:x"), ADDRESS).await.is_err());
+    assert!(matches!(gate.token(&form, wrong_client, ADDRESS).await, TokenAnswer::Refused(_)));
+    assert!(gate.approach(ADDRESS).is_ok());
+    assert!(gate.serves("/", "/0123456789abcdeF", true, ADDRESS).await.is_some_and(|served| served.is_err()));
+    assert!(matches!(gate.approach(ADDRESS), Err(Refusal::LockedOut { .. })));
+    assert!(gate.approach("192.0.2.7".parse().expect("an address")).is_ok(), "another address");
+}
+
 #[tokio::test]
 async fn who_is_elsewhere_is_not_listened_to() {
     let permit_origin = vec!["192.0.2.0/24".parse().expect("a network")];
