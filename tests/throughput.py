@@ -4,7 +4,7 @@ On disk, a push is answered when it is synced, and delivered afterwards: the tim
 counts too. In memory, it is answered when it is delivered.
 
 The yardstick is a bare HTTP server in the same run that reads the same bodies and answers: absolute figures belong to
-the machine, the ratio to the program. wrk, service and backend share the machine; 64 connections, kept alive; records of
+the machine and its hour, the ratios of rates and of CPU to the program. wrk, service and backend share the machine; 64 connections, kept alive; records of
 about 2.3 kB with one to four participants, no two alike; nothing is compressed. After each run the spans that arrived at the backend
 are counted and held against those that the answers promised. Needs wrk (Debian has it). Standard library only.
 """
@@ -104,6 +104,13 @@ def push(port, seconds, bodies):
     return json.loads(found.group(1))
 
 
+def push_bare(bare, seconds, bodies):
+    """The same to the yardstick, with its CPU seconds a request."""
+    cpu = bare.cpu_seconds()
+    run = push(bare.port, seconds, bodies)
+    return {**run, "cpu": (bare.cpu_seconds() - cpu) / run["requests"]}
+
+
 def metric(port, name):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         lines = answer.read().decode().splitlines()
@@ -156,7 +163,7 @@ def main():
         bare_port = free_port()
         bare = Program([options.yardstick, f"127.0.0.1:{bare_port}"], bare_port)
         push(bare_port, 2, bodies)
-        yardsticks = [push(bare_port, options.seconds, bodies)]
+        yardsticks = [push_bare(bare, options.seconds, bodies)]
         ways = itertools.product(options.protocols.split(","), options.durabilities.split(","))
         for number, (protocol, durability) in enumerate(ways):
             backend_port, port, admin_port = free_port(), free_port(), free_port()
@@ -185,11 +192,12 @@ def main():
             peak = service.peak_mb()
             service.stop()
             backend.stop()
-            yardsticks.append(push(bare_port, options.seconds, bodies))
+            yardsticks.append(push_bare(bare, options.seconds, bodies))
 
             requests = sum(run["requests"] for run in runs)
             rate = statistics.median(rates)
             yardstick = statistics.mean(run["requests"] / run["seconds"] for run in yardsticks[-2:])
+            yardstick_cpu = statistics.mean(run["cpu"] for run in yardsticks[-2:])
             promised = requests * statistics.mean(expected)
             percent = 100 * rate / yardstick
             below |= percent < options.percent_min or errors > 0
@@ -197,7 +205,7 @@ def main():
                 below |= arrived < 0.999 * promised
             print(
                 f"{protocol:13} {durability:6} {rate:7.0f}/s  {percent:5.1f} % of {yardstick:.0f}/s  "
-                f"{1_000 * cpu / requests:.4f} ms CPU a record  p50 {runs[-1]['p50_ms']:.1f} ms  "
+                f"{1_000 * cpu / requests:.4f} ms CPU a record, {cpu / requests / yardstick_cpu:.2f} times the {1_000 * yardstick_cpu:.4f}  p50 {runs[-1]['p50_ms']:.1f} ms  "
                 f"p99 {runs[-1]['p99_ms']:.1f} ms  behind {statistics.median(behind):.2f} s  peak {peak:.0f} MB  "
                 f"errors {errors}  "
                 f"{'' if protocol == 'http/json' else f'spans arrived/promised {arrived / promised:.4f}'}",

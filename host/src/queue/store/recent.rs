@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// So many are written to a table of their own in one go: as many as a hash table of 32,768 places takes.
-pub(super) const RECENT_MAX: usize = 28 * 1024;
+/// So many are written to a table of their own in one go: as many as a hash table of 65,536 places takes.
+pub(super) const RECENT_MAX: usize = 56 * 1024;
 
 #[derive(Default)]
 pub(super) struct Recent(Mutex<State>);
