@@ -45,6 +45,9 @@ struct Part<'a> {
     /// What keeps it from its work.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// What somebody should look at although it does its work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remark: Option<&'a str>,
 }
 
 /// Answers `GET` and `HEAD` of `/metrics`, `/livez`, `/readyz` and `/readyz/{kind}/{name}`, the readiness of one part.
@@ -90,7 +93,12 @@ impl Admin {
 fn readiness(states: &[State]) -> Response {
     let parts: Vec<Part<'_>> = states
         .iter()
-        .map(|State { part, trouble }| Part { part, ready: trouble.is_none(), reason: trouble.as_deref() })
+        .map(|State { part, trouble, remark }| Part {
+            part,
+            ready: trouble.is_none(),
+            reason: trouble.as_deref(),
+            remark: remark.as_deref(),
+        })
         .collect();
     let ready = parts.iter().all(|part| part.ready);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -154,6 +162,10 @@ mod tests {
         assert_eq!(ask(Method::GET, "/readyz/source/tccc", &health).await.0, 200);
         assert_eq!(ask(Method::GET, "/readyz/sink/backend", &health).await.0, 503);
         assert_eq!(ask(Method::GET, "/readyz/sink/nobody", &health).await.0, 404);
+        sink.well();
+        sink.remark(Some("look at it".to_owned()));
+        let (status, text) = ask(Method::GET, "/readyz", &health).await;
+        assert!(status == 200 && text.contains(r#""ready":true,"remark":"look at it""#), "{text}");
         assert_eq!(ask(Method::GET, "/livez", &health).await, (200, "alive\n".to_owned()));
     }
 

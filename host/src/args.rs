@@ -1,5 +1,6 @@
 //! The command line.
 
+mod plugin;
 mod queue;
 
 use crate::config::{DurabilityName, Overrides, WasiName};
@@ -9,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use plugin::{Plugin, PluginCommand};
 pub use queue::{
     Confirm, DeadLetter, DeadLetterCommand, Erase, Export, Letters, List, Listing, Purge, Queue, QueueAt, QueueCommand,
     Replay, ReplayLetters, Show,
@@ -66,6 +68,12 @@ pub enum Command {
     /// taken them. The same record becomes the same trace under the same mapping; it is said whether that is another one
     /// now.
     Replay(Replay),
+    /// Look at the plugins of a running service, and exchange them.
+    ///
+    /// A plugin that takes the place of another one is loaded, configured and tried before, and records wait for none of
+    /// that. The service does the same by itself when the file of a plugin changes, unless the transform has `reload:
+    /// manual`, and at SIGHUP.
+    Plugin(Plugin),
     /// Look at the queue and at who takes from it.
     Queue(Queue),
     /// Erase every record of a session from the queue.

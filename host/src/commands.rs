@@ -10,6 +10,7 @@ mod inspect;
 mod listing;
 mod man;
 mod outline;
+mod plugin;
 mod queue;
 mod replay;
 mod schema;
@@ -69,6 +70,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Schema(arguments) => schema::run(arguments),
         Command::DeadLetter(arguments) => dead_letter::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Plugin(arguments) => plugin::run(arguments),
         Command::Queue(arguments) => queue::run(arguments),
         Command::Erase(arguments) => erase::run(arguments),
     };

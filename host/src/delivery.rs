@@ -38,11 +38,11 @@ mod turns;
 #[cfg(test)]
 mod tests;
 
-use crate::export::{BackoffSettings, Exporter, Prepared};
+use crate::export::{BackoffSettings, Exporter, Prepared, Scope};
 use crate::queue::{Consume, Deliver, Settlement, TraceIdentity};
 use crate::record::{Record, Rejection};
 use crate::span::Trace;
-use crate::transform::{Outcome, Plugin, Slot, Workers};
+use crate::transform::{InService, Outcome, Plugin, Slot, Workers};
 use sending::Sender;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,8 +98,10 @@ pub struct Route<C> {
     pub consumer: C,
     /// The threads that map them, shared with other routes.
     pub workers: Workers,
-    /// What maps them.
-    pub plugin: Arc<Plugin>,
+    /// What maps them, now.
+    pub plugins: InService,
+    /// Whether records on this way are the ones that a candidate maps too, so that each is compared once.
+    pub is_compared: bool,
     /// Where their traces go.
     pub exporter: Exporter,
     /// Whether they may go there, for all routes that lead there.
@@ -114,7 +116,8 @@ pub struct Route<C> {
 
 /// What the batches of one route share.
 struct Shared {
-    plugin: Arc<Plugin>,
+    plugins: InService,
+    is_compared: bool,
     sender: Sender,
 }
 
@@ -141,12 +144,12 @@ struct Delivering<D> {
 
 /// Delivers until the queue is closed and drained; every record taken out is settled when this returns.
 pub async fn run<C: Consume>(route: Route<C>) {
-    let Route { mut consumer, workers, plugin, exporter, hold, turns, settings, reports } = route;
+    let Route { mut consumer, workers, plugins, is_compared, exporter, hold, turns, settings, reports } = route;
     let (records_max, bytes_max) = (settings.batch_records_max, settings.batch_bytes_max);
     let linger = settings.linger;
     let can_wait = settings.retry_for.is_none();
     let sender = Sender { exporter, hold, turns: turns.clone(), settings, reports };
-    let shared = Arc::new(Shared { plugin, sender });
+    let shared = Arc::new(Shared { plugins, is_compared, sender });
     // Every turn of this route has a clone of it. A batch that waits for others to show who is at fault is under way, and
     // has no turn any more.
     let ours = Arc::new(());
@@ -155,7 +158,7 @@ pub async fn run<C: Consume>(route: Route<C>) {
     while consumer.has_more().await {
         // Those whose senders wait are taken, and handed back to be sent again.
         if can_wait {
-            shared.plugin.hold().is_over().await;
+            shared.plugins.is_well().await;
         }
         let is_busy = Arc::strong_count(&ours) > 1;
         if is_busy && consumer.waiting() < records_max {
@@ -187,17 +190,25 @@ async fn deliver<D: Deliver>(batch: Vec<D>, slot: Slot, turn: impl Send, shared:
     let reports = &shared.sender.reports;
     let records: Vec<Record> = batch.iter().map(|delivery| delivery.record().clone()).collect();
     let begun = Instant::now();
+    // The whole batch is mapped by this one, and is of its scope, whatever is in service when it is sent.
+    let plugin = shared.plugins.now();
     let prepare = {
-        let shared = Arc::clone(&shared);
-        move |outcomes| Mapped::new(outcomes, &shared.sender.exporter)
+        let (shared, plugin) = (Arc::clone(&shared), Arc::clone(&plugin));
+        move |records: &[Record], outcomes: Vec<Option<Outcome>>| {
+            if let Some(shadow) = shared.plugins.shadow().filter(|_| shared.is_compared) {
+                shadow.offer(&plugin, records, &outcomes);
+            }
+            Mapped::new(outcomes, &shared.sender.exporter, &scope(&plugin))
+        }
     };
     // When the workers are gone the deliveries are dropped, which asks their senders to come again.
-    let Ok(mapped) = slot.transform(&shared.plugin, records, prepare).await else { return };
+    let Ok(mapped) = slot.transform(&plugin, records, prepare).await else { return };
     let Mapped { fates, prepared } = mapped;
     reports.transformed(fates.iter().flatten().count(), begun.elapsed());
     let mut claimed = Vec::with_capacity(batch.len());
     let mut deliveries = Vec::with_capacity(batch.len());
-    for (delivery, fate) in batch.into_iter().zip(fates) {
+    for (mut delivery, fate) in batch.into_iter().zip(fates) {
+        delivery.mapped_by(plugin.title());
         match fate {
             Some(Fate::Trace(identity)) => {
                 let delivery = delivery.claim(identity);
@@ -209,7 +220,7 @@ async fn deliver<D: Deliver>(batch: Vec<D>, slot: Slot, turn: impl Send, shared:
                 delivery.settle(Settlement::Acknowledged);
             }
             Some(Fate::Rejected(rejection)) => {
-                reports.rejected(&rejection);
+                reports.rejected(plugin.title(), &rejection);
                 delivery.settle(Settlement::Rejected(rejection));
             }
             None => delivery.settle(Settlement::RetryAfter(HELD_RETRY_AFTER)),
@@ -222,8 +233,8 @@ async fn deliver<D: Deliver>(batch: Vec<D>, slot: Slot, turn: impl Send, shared:
 }
 
 impl Mapped {
-    /// Prepares the traces for this exporter.
-    fn new(outcomes: Vec<Option<Outcome>>, exporter: &Exporter) -> Self {
+    /// Prepares the traces, which are of this scope, for this exporter.
+    fn new(outcomes: Vec<Option<Outcome>>, exporter: &Exporter, scope: &Scope) -> Self {
         let mut traces = Vec::with_capacity(outcomes.len());
         let mut fate = |outcome| match outcome {
             Outcome::Trace(trace) => {
@@ -235,7 +246,18 @@ impl Mapped {
             Outcome::Rejected(rejection) => Fate::Rejected(rejection),
         };
         let fates = outcomes.into_iter().map(|outcome| outcome.map(&mut fate)).collect();
-        Self { fates, prepared: exporter.prepare(traces) }
+        Self { fates, prepared: exporter.prepare(traces, scope) }
+    }
+}
+
+/// What spans say of their origin.
+#[must_use]
+pub fn scope(plugin: &Plugin) -> Scope {
+    let contract = plugin.contract();
+    Scope {
+        name: format!("callspan/{}", contract.name),
+        version: contract.version.clone(),
+        schema_url: contract.schema_url.clone(),
     }
 }
 

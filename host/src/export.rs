@@ -61,7 +61,7 @@ use bytes::Bytes;
 use file::File;
 use grpc::Grpc;
 use http::Http;
-use pieces::{Encoding, Pieces};
+use pieces::{Encoding, Format, Pieces};
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
@@ -87,7 +87,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Where traces go.
 pub struct Exporter {
     sink: Sink,
-    encoding: Encoding,
+    format: Format,
     request_bytes_max: usize,
 }
 
@@ -137,39 +137,39 @@ impl Exporter {
     ///
     /// # Errors
     /// When files of certificates, keys or tokens cannot be used, or the address is not one that the protocol can use.
-    pub fn new(endpoint: &Endpoint, scope: Scope) -> Result<Self, ConnectError> {
-        let encoding = match endpoint.protocol() {
-            Protocol::Grpc | Protocol::HttpProtobuf => Encoding::protobuf(&scope),
-            Protocol::HttpJson => Encoding::json(scope),
+    pub fn new(endpoint: &Endpoint) -> Result<Self, ConnectError> {
+        let format = match endpoint.protocol() {
+            Protocol::Grpc | Protocol::HttpProtobuf => Format::Protobuf,
+            Protocol::HttpJson => Format::Json,
         };
         let (protocol, files, endpoint) = (endpoint.protocol(), endpoint.files(), endpoint.clone());
         let sink = match protocol {
             Protocol::Grpc => Sink::Grpc(watched(files, endpoint, Grpc::new)?),
             Protocol::HttpProtobuf | Protocol::HttpJson => Sink::Http(watched(files, endpoint, Http::new)?),
         };
-        Ok(Self::with_sink(sink, encoding))
+        Ok(Self::with_sink(sink, format))
     }
 
     /// An exporter that draws each trace.
     pub fn console(writer: impl Write + Send + 'static, style: Style) -> Self {
-        Self::with_console(writer, Encoding::Waterfall(style))
+        Self::with_console(writer, Format::Waterfall(style))
     }
 
     /// An exporter that writes each trace as a line of OTLP/JSON.
-    pub fn console_json(writer: impl Write + Send + 'static, scope: Scope) -> Self {
-        Self::with_console(writer, Encoding::json_lines(scope))
+    pub fn console_json(writer: impl Write + Send + 'static) -> Self {
+        Self::with_console(writer, Format::JsonLines)
     }
 
     /// An exporter that appends to this file a line of OTLP/JSON for each request. The file is made with the first.
     #[must_use]
-    pub fn file(path: PathBuf, scope: Scope) -> Self {
-        Self::with_sink(Sink::File(Arc::new(File::new(path))), Encoding::json_lines(scope))
+    pub fn file(path: PathBuf) -> Self {
+        Self::with_sink(Sink::File(Arc::new(File::new(path))), Format::JsonLines)
     }
 
-    fn with_console(writer: impl Write + Send + 'static, encoding: Encoding) -> Self {
+    fn with_console(writer: impl Write + Send + 'static, format: Format) -> Self {
         let console: Console = Mutex::new(Box::new(writer));
         // People look at traces one by one.
-        Self::with_sink(Sink::Console(Arc::new(console)), encoding).with_request_bytes_max(0)
+        Self::with_sink(Sink::Console(Arc::new(console)), format).with_request_bytes_max(0)
     }
 
     /// An exporter whose backend is a function of a request in protocol buffers.
@@ -185,11 +185,11 @@ impl Exporter {
         A: Future<Output = Answer> + Send + 'static,
     {
         let later = move |request| -> Later { Box::pin(answer(request)) };
-        Self::with_sink(Sink::Double(Box::new(later)), Encoding::protobuf(&Scope::default()))
+        Self::with_sink(Sink::Double(Box::new(later)), Format::Protobuf)
     }
 
-    fn with_sink(sink: Sink, encoding: Encoding) -> Self {
-        Self { sink, encoding, request_bytes_max: REQUEST_BYTES_MAX_DEFAULT }
+    fn with_sink(sink: Sink, format: Format) -> Self {
+        Self { sink, format, request_bytes_max: REQUEST_BYTES_MAX_DEFAULT }
     }
 
     /// The largest request to send, in bytes before compression. A trace that is larger all by itself is sent all the
@@ -199,21 +199,17 @@ impl Exporter {
         Self { request_bytes_max, ..self }
     }
 
-    /// Encodes traces, to be sent by this exporter, as often as needed. It takes microseconds for each.
+    /// Encodes traces of one scope, to be sent by this exporter, as often as needed. It takes microseconds for each.
     #[must_use]
-    pub fn prepare(&self, traces: Vec<Trace>) -> Prepared {
-        Prepared::new(Pieces::new(traces, &self.encoding), self.request_bytes_max)
-    }
-
-    /// The request that is sent next, if there is one.
-    pub fn next_request(&self, prepared: &mut Prepared) -> Option<Bytes> {
-        prepared.request(&self.encoding)
+    pub fn prepare(&self, traces: Vec<Trace>, scope: &Scope) -> Prepared {
+        Prepared::new(traces, Encoding::new(self.format, scope), self.request_bytes_max)
     }
 
     /// Sends a request without a single trace, to hear whether there is a backend that would take one. To be called
     /// within a tokio runtime.
     pub async fn probe(&self) -> Answer {
-        let request = Pieces::new(Vec::new(), &self.encoding).request(0..0, &self.encoding);
+        let encoding = Encoding::new(self.format, &Scope::default());
+        let request = Pieces::new(Vec::new(), &encoding).request(0..0, &encoding);
         // In protocol buffers nothing is written as nothing, and servers stumble over a body that is not there: this is
         // one `ResourceSpans` without anything in it.
         let request = if request.is_empty() { Bytes::from_static(b"\x0a\x00") } else { request };
@@ -224,7 +220,7 @@ impl Exporter {
     /// stays the next request: what becomes of its traces is for the caller to say, by [`Prepared::settle`] and its
     /// like. If the future is dropped, nothing has changed.
     pub async fn send(&self, prepared: &mut Prepared) -> Option<Answer> {
-        let request = self.next_request(prepared)?;
+        let request = prepared.request()?;
         Some(self.sink.send(request).await)
     }
 }

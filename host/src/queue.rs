@@ -20,6 +20,7 @@ mod settings;
 mod store;
 
 use crate::record::{Record, Rejection};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use embedded::{
@@ -105,6 +106,9 @@ pub trait Consume: Send + 'static {
 pub trait Deliver: Send + Sized + 'static {
     /// What is to be delivered.
     fn record(&self) -> &Record;
+
+    /// Says who has mapped the record, by name and version, for the case that it becomes a dead letter.
+    fn mapped_by(&mut self, _mapper: &Arc<str>) {}
 
     /// Says what the record becomes, before it is delivered. None when the queue knows it to be delivered already, or
     /// under way: then it has been answered for.

@@ -3,6 +3,7 @@
 
 mod entrance;
 mod listener;
+mod plugins;
 mod sinks;
 mod sources;
 
@@ -14,10 +15,11 @@ use crate::queue::{
     consumer,
 };
 use crate::telemetry::{Health, Metrics, Reporter, metric};
-use crate::transform::{Plugin, WorkerThreads, Workers};
+use crate::transform::{InService, Loader, Plugin, WorkerThreads, Workers};
 use crate::{admin, connections, export};
 use anyhow::Context as _;
 use entrance::Entrance;
+use plugins::Transform;
 use sources::Source;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -30,15 +32,18 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use plugins::Plugins;
+
 /// A service that listens and is about to run.
 pub struct Service {
     sources: Vec<Source>,
     routes: Vec<Running>,
     healthchecks: Vec<Healthcheck>,
     trials: Vec<Trials>,
+    plugins: Plugins,
     /// Unless records wait in memory.
     queue: Option<EmbeddedQueue>,
-    /// For commands that look into the queue.
+    /// For commands that look into the queue, or exchange plugins.
     socket: Option<admin::Socket>,
     admin: Option<TcpListener>,
     worker_threads: WorkerThreads,
@@ -67,11 +72,12 @@ enum End {
 
 impl Service {
     /// Takes its addresses and makes ready. Nothing is taken in before [`Service::run`]. The plugins are those of the
-    /// plan's transforms, in their order. To be called within a tokio runtime.
+    /// plan's transforms, in their order; whatever takes their place comes from the loader. To be called within a tokio
+    /// runtime.
     ///
     /// # Errors
     /// When an address is taken, or a backend's endpoint cannot be used.
-    pub async fn start(plan: Plan, plugins: Vec<Plugin>) -> anyhow::Result<Service> {
+    pub async fn start(plan: Plan, plugins: Vec<Plugin>, loader: &Loader) -> anyhow::Result<Service> {
         let (metrics, health) = (Metrics::new()?, Health::default());
         let itself = health.part("service", "callspan");
         let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -82,11 +88,17 @@ impl Service {
         for source in &plan.sources {
             health.part("source", &source.name);
         }
-        let transforms: Vec<_> = plan.transforms.into_iter().zip(plugins.into_iter().map(Arc::new)).collect();
-        let trials_of = |(transform, plugin): &(Part<TransformPlan>, Arc<Plugin>)| {
-            let mapping = metrics.component("transform", "plugin", &transform.name);
-            let reporter = health.part("transform", &transform.name);
-            Trials::new(&transform.name, Arc::clone(plugin), workers.clone(), mapping, reporter)
+        let transform_of = |(plan, plugin): (Part<TransformPlan>, Plugin)| Transform {
+            in_service: InService::new(plugin),
+            consumers: Vec::new(),
+            component: metrics.component("transform", "plugin", &plan.name),
+            health: health.part("transform", &plan.name),
+            plan,
+        };
+        let mut transforms: Vec<Transform> = plan.transforms.into_iter().zip(plugins).map(transform_of).collect();
+        let trials_of = |transform: &Transform| {
+            let Transform { plan, in_service, component, health, .. } = transform;
+            Trials::new(&plan.name, in_service.clone(), workers.clone(), component.clone(), health.clone())
         };
         let trials = transforms.iter().map(trials_of).collect();
         let (mut ways, mut healthchecks) = (Vec::new(), Vec::new());
@@ -105,20 +117,24 @@ impl Service {
                     delays: export::BackoffSettings::default(),
                 });
             }
-            for (transform, plugin) in transforms.iter().filter(|(part, _)| sink.inputs.contains(&part.name)) {
-                let mapping = metrics.component("transform", "plugin", &transform.name);
-                let exporter = sinks::exporter(&sink.plan.kind, scope(plugin))?;
+            for transform in transforms.iter_mut().filter(|transform| sink.inputs.contains(&transform.plan.name)) {
+                let exporter = sinks::exporter(&sink.plan.kind)?;
+                let mapping = transform.component.clone();
+                let name = format!("{}/{}", transform.plan.name, sink.name);
+                let is_compared = transform.consumers.is_empty();
+                transform.consumers.push(name.clone());
                 ways.push(Way {
-                    name: format!("{}/{}", transform.name, sink.name),
-                    sources: transform.inputs.clone(),
+                    name,
+                    sources: transform.plan.inputs.clone(),
                     consumer: sink.plan.consumer,
                     workers: workers.clone(),
-                    plugin: Arc::clone(plugin),
+                    plugins: transform.in_service.clone(),
+                    is_compared,
                     exporter,
                     hold: hold.clone(),
                     turns: turns.clone(),
                     settings: sink.plan.delivery.clone(),
-                    reports: Reports::new(&sink.name, plugin.title(), mapping, component.clone(), reporter.clone()),
+                    reports: Reports::new(&sink.name, mapping, component.clone(), reporter.clone()),
                 });
             }
         }
@@ -161,6 +177,8 @@ impl Service {
                 (None, None, entrances, routes)
             }
         };
+        let control = queue.as_ref().map(EmbeddedQueue::control);
+        let plugins = Plugins::new(transforms, loader, control.as_ref());
         let (mut sources, mut rooms) = (Vec::new(), Vec::new());
         // A source whose sink takes nothing fills its own room, and none of another's.
         let capacity = if is_on_disk { Capacity::before_a_disk() } else { Capacity::default() };
@@ -189,6 +207,7 @@ impl Service {
             routes,
             healthchecks,
             trials,
+            plugins,
             queue,
             socket,
             admin,
@@ -206,6 +225,11 @@ impl Service {
         self.sources.iter().find_map(Source::address)
     }
 
+    /// Its plugins, which can be exchanged.
+    pub fn plugins(&self) -> Plugins {
+        self.plugins.clone()
+    }
+
     /// Serves until `stop` is ready, or every source has come to its end. Then it takes nothing in any more, finishes
     /// what it has within the limit, and ends; `stop_now` cuts that short.
     ///
@@ -220,7 +244,7 @@ impl Service {
         let (stop_sources, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
         let mut tasks = JoinSet::new();
         if let (Some(socket), Some(queue)) = (self.socket, &self.queue) {
-            let router = admin::control_router(queue.control());
+            let router = admin::control_router(queue.control(), self.plugins.clone());
             tasks.spawn(serve(
                 socket,
                 router,
@@ -249,6 +273,8 @@ impl Service {
         let mut routes: JoinSet<()> = self.routes.into_iter().collect();
         let mut healthchecks: JoinSet<()> = self.healthchecks.into_iter().map(Healthcheck::run).collect();
         let mut trials: JoinSet<()> = self.trials.into_iter().map(Trials::run).collect();
+        let mut watching = JoinSet::new();
+        watching.spawn(self.plugins.watch());
 
         let mut failure = None;
         tokio::select! {
@@ -260,6 +286,7 @@ impl Service {
         }
         self.itself.trouble_is("stopping");
         healthchecks.shutdown().await;
+        watching.shutdown().await;
         stop_sources.send_replace(true);
         let finish = async {
             let sources = all(&mut sources).await;
@@ -319,7 +346,8 @@ struct Way {
     sources: Vec<String>,
     consumer: ConsumerSettings,
     workers: Workers,
-    plugin: Arc<Plugin>,
+    plugins: InService,
+    is_compared: bool,
     exporter: export::Exporter,
     hold: Hold,
     turns: Turns,
@@ -330,13 +358,11 @@ struct Way {
 impl Way {
     /// How it takes part in a queue on disk.
     fn joining(&self) -> Joining {
-        let contract = self.plugin.contract();
         Joining {
             name: self.name.clone(),
             sources: self.sources.clone(),
             settings: self.consumer,
-            mapping: self.plugin.fingerprint().to_owned(),
-            mapper: format!("{} {}", contract.name, contract.version),
+            mapping: self.plugins.now().fingerprint().to_owned(),
         }
     }
 
@@ -347,8 +373,18 @@ impl Way {
     }
 
     fn run<C: Consume>(self, consumer: C) -> Running {
-        let Way { workers, plugin, exporter, hold, turns, settings, reports, .. } = self;
-        Box::pin(delivery::run(Route { consumer, workers, plugin, exporter, hold, turns, settings, reports }))
+        let Way { workers, plugins, is_compared, exporter, hold, turns, settings, reports, .. } = self;
+        Box::pin(delivery::run(Route {
+            consumer,
+            workers,
+            plugins,
+            is_compared,
+            exporter,
+            hold,
+            turns,
+            settings,
+            reports,
+        }))
     }
 }
 
@@ -371,14 +407,4 @@ fn raised(flag: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'stat
 fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
     connections::listen(address)
         .with_context(|| format!("failed to listen on {address}; another address can be given with {option}"))
-}
-
-/// What the spans say of their origin.
-pub fn scope(plugin: &Plugin) -> export::Scope {
-    let contract = plugin.contract();
-    export::Scope {
-        name: format!("callspan/{}", contract.name),
-        version: contract.version.clone(),
-        schema_url: contract.schema_url.clone(),
-    }
 }

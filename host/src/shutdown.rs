@@ -1,5 +1,5 @@
 //! When to stop: at SIGTERM, as service managers send it, or SIGINT, as Ctrl-C does. Somebody who sends a second one
-//! does not want to wait any longer.
+//! does not want to wait any longer. SIGHUP, as for daemons that read their files again, stops nothing.
 
 use anyhow::Context as _;
 use std::future::Future;
@@ -24,6 +24,21 @@ pub fn signals()
         }
     });
     Ok((reached(first, 1), reached(second, 2)))
+}
+
+/// Does something at every SIGHUP, which ends the process no more from then on. To be called within a tokio runtime.
+///
+/// # Errors
+/// When the system does not let this process listen for it.
+pub fn on_hangup<F: Future<Output = ()> + Send>(
+    mut act: impl FnMut() -> F + Send + 'static,
+) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut hangup = signal(SignalKind::hangup()).context("failed to listen for SIGHUP")?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            act().await;
+        }
+    })
 }
 
 async fn either(one: &mut Signal, other: &mut Signal) {

@@ -18,15 +18,18 @@ mod cache;
 mod call;
 mod conduct;
 mod contract;
+pub mod control;
 mod deadline;
 mod engine;
 mod error;
 mod fingerprint;
 mod hold;
 mod ids;
+mod in_service;
 mod limits;
 mod loader;
 mod privacy;
+mod shadow;
 mod wasi;
 mod workers;
 
@@ -36,9 +39,11 @@ pub use engine::Engine;
 pub use error::{LoadError, OptionProblem};
 pub use hold::{HoldReason, PluginHold};
 pub use ids::{span_id, trace_id};
+pub use in_service::InService;
 pub use limits::Limits;
-pub use loader::{BUILTIN, Inspected, Loader, Settings, Source};
+pub use loader::{BUILTIN, Inspected, Loader, Origin, Settings, Source};
 pub use privacy::{Choice, HmacKey, Policy, PolicyError};
+pub use shadow::{Counted, Difference, Report, Shadow, What};
 pub use wasi::Wasi;
 pub use workers::{Slot, WorkerThreads, Workers, WorkersGone};
 
@@ -63,6 +68,10 @@ pub struct Plugin {
     engine: Engine,
     instances: call::Instances,
     contract: Arc<Contract>,
+    /// Its name and its version.
+    title: Arc<str>,
+    /// Where it was loaded from.
+    origin: Origin,
     /// What the plugin was configured with: JSON, or empty.
     options: String,
     policy: Policy,
@@ -88,8 +97,13 @@ impl Plugin {
     }
 
     /// Its name and its version.
-    pub fn title(&self) -> String {
-        self.contract.title()
+    pub fn title(&self) -> &Arc<str> {
+        &self.title
+    }
+
+    /// Where it was loaded from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Whether it is held.
@@ -157,7 +171,7 @@ impl Plugin {
         match self.call(records) {
             Ok(judged) => Box::new(judged.into_iter()),
             Err(error) => {
-                let (plugin, code) = (self.title(), error.code());
+                let (plugin, code) = (&*self.title, error.code());
                 tracing::warn!(plugin, records = records.len(), code, "batch failed, running its records one by one");
                 Box::new(records.iter().map(|record| self.judge_alone(record)))
             }
@@ -186,6 +200,6 @@ impl Plugin {
     }
 
     fn refusal(&self, error: &CallError) -> Outcome {
-        Outcome::Rejected(error.rejection(&self.title()))
+        Outcome::Rejected(error.rejection(self.title()))
     }
 }

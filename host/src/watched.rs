@@ -34,8 +34,8 @@ pub struct Latest<T> {
 }
 
 /// What changes with a file; a link stands for what it leads to, as in the folders that Kubernetes mounts.
-#[derive(PartialEq, Eq)]
-struct Stamp {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -147,7 +147,8 @@ impl<T: Send + Sync + 'static> Watched<T> {
 
 impl Stamp {
     /// None where there is no file.
-    fn of(path: &Path) -> Option<Self> {
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
         let file = fs::metadata(path).ok()?;
         Some(Self {
             device: file.dev(),

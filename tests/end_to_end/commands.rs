@@ -104,7 +104,25 @@ fn every_command_of_the_readme_runs() {
     assert_eq!(service.push("{").status, 400);
     drop(service);
     let data = data.display().to_string();
-    let script = |text: &str| Callspan::script(text, folder.path()).variable("CALLSPAN_DATA_DIR", &data);
+    // Plugins are exchanged in a service that runs: one whose plugin is a file, which was changed since.
+    let exchanging = folder.path().join("exchanging");
+    let plugin = folder.path().join("plugin.wasm");
+    guests::put_with_fault(&plugin, "none");
+    let config = format!(
+        "{{sources: {{tccc: {{type: http_server, address: '127.0.0.1:0'}}}}, transforms: {{calls: {{type: plugin, plugin: '{}', \
+         reload: manual}}}}}}",
+        plugin.display()
+    );
+    let _exchanging = Service::new().config(&config).durable().data_dir(&exchanging).start();
+    for name in ["plugin.wasm", "next.wasm"] {
+        guests::put_with_fault(&folder.path().join(name), "version-2");
+    }
+    let exchanging = exchanging.display().to_string();
+    let script = |text: &str| {
+        let is_exchange = text.contains("callspan plugin ");
+        let data_dir = if is_exchange { &exchanging } else { &data };
+        Callspan::script(text, folder.path()).variable("CALLSPAN_DATA_DIR", data_dir)
+    };
     let mut ran = 0;
     for block in documents::blocks(&documents::read("README.md")).iter().filter(|block| block.language == "sh") {
         let mut exports = String::new();

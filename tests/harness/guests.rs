@@ -1,6 +1,7 @@
 //! The components that tests load, as paths; `build.rs` makes them of what is in `guests/`.
 
 use std::io::Write as _;
+use std::path::Path;
 use tempfile::{NamedTempFile, TempPath};
 
 /// Does what each record tells it to: `{"id": "7", "do": "loop"}`. Its commands are in
@@ -41,6 +42,13 @@ pub fn with_fault(fault: &str) -> TempPath {
     let word = at + MARK.len()..at + MARK.len() + WORD_BYTES;
     component[word].copy_from_slice(format!("{fault:WORD_BYTES$}").as_bytes());
     kept(&component)
+}
+
+/// The same in this place, at once as a whole.
+pub fn put_with_fault(path: &Path, fault: &str) {
+    let new = path.with_extension("new");
+    std::fs::copy(with_fault(fault), &new).expect("the folder is ours");
+    std::fs::rename(new, path).expect("the folder is ours");
 }
 
 /// The first so many bytes of the obedient guest.

@@ -57,7 +57,7 @@ fn item(path: &str, name: &str, summary: &str, mut answers: Vec<Answer>) -> Valu
 }
 
 fn state(trouble: Option<&str>) -> State {
-    State { part: "sink/backend".to_owned(), trouble: trouble.map(str::to_owned) }
+    State { part: "sink/backend".to_owned(), trouble: trouble.map(str::to_owned), remark: None }
 }
 
 fn text() -> Value {

@@ -1,7 +1,8 @@
 //! A socket beside the queue, for commands of the user whom the service runs as: whatever changes something, or shows a
 //! record, goes through it.
 //!
-//! It speaks HTTP/1.1: `POST /queue` with a [`Request`] as JSON, answered with a [`Response`], or with
+//! It speaks HTTP/1.1: `POST /queue` with a [`queue::control::Request`] as JSON, answered with a
+//! [`queue::control::Response`], `POST /plugins` with those of [`transform::control`], or either with
 //! `{"error":{"code":…,"message":…}}`. Nobody else can reach it: the file has mode 0600 from the moment it has its name,
 //! and who connects is asked for the user.
 
@@ -10,13 +11,14 @@ mod client;
 mod tests;
 
 use crate::connections::Listen;
-use crate::queue::control::{Control, ControlError, Request, Response as Answer};
+use crate::{queue, transform};
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rustix::process::geteuid;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, Permissions};
 use std::future::ready;
@@ -35,6 +37,7 @@ const FILE: &str = "admin.sock";
 /// The socket's name before it can be reached.
 const NEW_FILE: &str = "admin.sock.new";
 const QUEUE: &str = "/queue";
+const PLUGINS: &str = "/plugins";
 /// A request names a few hundred dead letters at most.
 const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// What the system takes for a socket's path, with the zero at its end (unix(7)).
@@ -114,13 +117,17 @@ impl Drop for Socket {
 }
 
 /// Answers requests that come over the socket.
-pub fn control_router<C: Control>(control: C) -> Router {
-    Router::new().fallback(respond::<C>).with_state(control)
+pub fn control_router<Q: queue::control::Control, P: transform::control::Control>(queue: Q, plugins: P) -> Router {
+    Router::new().fallback(respond::<Q, P>).with_state((queue, plugins))
 }
 
-async fn respond<C: Control>(State(control): State<C>, request: HttpRequest) -> Response {
-    if request.uri().path() != QUEUE {
-        return failure(StatusCode::NOT_FOUND, "unknown_path", format!("there is {QUEUE} alone"));
+async fn respond<Q: queue::control::Control, P: transform::control::Control>(
+    State((queue, plugins)): State<(Q, P)>,
+    request: HttpRequest,
+) -> Response {
+    let path = request.uri().path().to_owned();
+    if path != QUEUE && path != PLUGINS {
+        return failure(StatusCode::NOT_FOUND, "unknown_path", format!("there are {QUEUE} and {PLUGINS}"));
     }
     if *request.method() != Method::POST {
         return failure(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "use POST".to_owned());
@@ -129,11 +136,16 @@ async fn respond<C: Control>(State(control): State<C>, request: HttpRequest) -> 
         let message = format!("the body has more than {REQUEST_BYTES_MAX} bytes, or broke off");
         return failure(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message);
     };
-    let request: Request = match serde_json::from_slice(&body) {
+    if path == QUEUE { of_queue(&queue, &body).await } else { of_plugins(&plugins, &body).await }
+}
+
+async fn of_queue(queue: &impl queue::control::Control, body: &[u8]) -> Response {
+    use queue::control::ControlError;
+    let request = match parsed(body) {
         Ok(request) => request,
-        Err(error) => return failure(StatusCode::BAD_REQUEST, "not_understood", error.to_string()),
+        Err(refusal) => return refusal,
     };
-    match control.answer(request).await {
+    match queue.answer(request).await {
         Ok(answer) => json(StatusCode::OK, &answer),
         Err(error) => {
             let status = match error {
@@ -144,6 +156,25 @@ async fn respond<C: Control>(State(control): State<C>, request: HttpRequest) -> 
             failure(status, error.code(), error.to_string())
         }
     }
+}
+
+async fn of_plugins(plugins: &impl transform::control::Control, body: &[u8]) -> Response {
+    let request = match parsed(body) {
+        Ok(request) => request,
+        Err(refusal) => return refusal,
+    };
+    match plugins.answer(request).await {
+        Ok(answer) => json(StatusCode::OK, &answer),
+        Err(error) => {
+            let status = if error.is_unknown() { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
+            failure(status, error.code(), error.to_string())
+        }
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "it is the answer, and made once for a request")]
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
+    serde_json::from_slice(body).map_err(|error| failure(StatusCode::BAD_REQUEST, "not_understood", error.to_string()))
 }
 
 fn failure(status: StatusCode, code: &str, message: String) -> Response {
@@ -167,7 +198,7 @@ fn at_short_path<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io
 }
 
 /// An answer, or why there is none.
-fn read_answer(status: StatusCode, body: &[u8]) -> Result<Answer, ClientError> {
+fn read_answer<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, ClientError> {
     if status == StatusCode::OK {
         return serde_json::from_slice(body).map_err(|error| ClientError::NotUnderstood(error.to_string()));
     }

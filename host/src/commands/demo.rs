@@ -34,10 +34,11 @@ pub(super) fn run(arguments: Demo) -> Result<Verdict, Failure> {
     telemetry::init_logs_above(arguments.log.log_format, "warn");
     let overrides = Overrides { address: Some(free_address(arguments.address)), ..Overrides::default() };
     let plan = Config::parse(CONFIGURATION, Format::Yaml, &variable)?.plan(&overrides, &variable)?;
-    let plugins = load_all(&loader()?, &plan)?;
+    let loader = loader()?;
+    let plugins = load_all(&loader, &plan)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let served = runtime.block_on(async {
-        let service = Service::start(plan, plugins).await?;
+        let service = Service::start(plan, plugins, &loader).await?;
         let address = service.address().context("the demo has a source that listens")?;
         let (stop, stop_now) = shutdown::signals()?;
         let pushes = tokio::spawn(async move {

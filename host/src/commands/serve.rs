@@ -18,13 +18,20 @@ pub(super) fn run(arguments: Serve) -> Result<Verdict, Failure> {
     warn_of_unsupported_variables();
     let mut plan = config.plan(&serving.overrides(), &variable)?;
     plan.admin = serving.admin_address.or(plan.admin);
-    let plugins = load_all(&loader()?, &plan)?;
+    let loader = loader()?;
+    let plugins = load_all(&loader, &plan)?;
     // Whatever is written from here on tells of calls, and belongs to this user alone.
     umask(Mode::RWXG | Mode::RWXO);
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let served = runtime.block_on(async {
-        let service = Service::start(plan, plugins).await?;
+        let service = Service::start(plan, plugins, &loader).await?;
         let (stop, stop_now) = shutdown::signals()?;
+        let plugins = service.plugins();
+        // It goes on for as long as the runtime.
+        tokio::spawn(shutdown::on_hangup(move || {
+            let plugins = plugins.clone();
+            async move { plugins.reload_all().await }
+        })?);
         service.run(stop, stop_now).await
     });
     // A write that blocks, to a pipe that nobody reads or a disk that is gone, must not hold up the end.

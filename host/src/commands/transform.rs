@@ -6,10 +6,10 @@
 
 use super::{Failure, Verdict, loader, or_reader_gone, read_config, variable};
 use crate::args::{self, Format};
+use crate::delivery::scope;
 use crate::export::{Scope, Style, json, request, waterfall};
 use crate::intake::split::{Found, Records, open};
 use crate::record::{Record, Rejection};
-use crate::service::scope;
 use crate::span::Trace;
 use crate::telemetry;
 use crate::transform::{Outcome, Plugin};

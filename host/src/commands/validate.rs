@@ -49,13 +49,17 @@ fn check(file: &Path, loader: Option<&Loader>) -> Result<Result<Plan, Vec<Proble
 fn load(plan: Plan, config: &Config, loader: &Loader) -> Result<Result<Plan, Vec<Problem>>, Failure> {
     let mut problems = Vec::new();
     for transform in &plan.transforms {
-        let (key, error) = match loader.load(&transform.plan.plugin, transform.plan.settings.clone()) {
-            Ok(_) => continue,
-            Err(error @ (LoadError::Engine(_) | LoadError::Ticker(_))) => return Err(error.into()),
-            Err(error @ LoadError::Options { .. }) => ("options", error),
-            Err(error) => ("plugin", error),
-        };
-        problems.push(config.problem_at(["transforms", &transform.name, key], format!("failed to {error}")));
+        let plan = &transform.plan;
+        let candidate = plan.shadow.iter().map(|source| ("shadow", "shadow", source));
+        for (source_key, options_key, source) in [("plugin", "options", &plan.plugin)].into_iter().chain(candidate) {
+            let (key, error) = match loader.load(source, plan.settings.clone()) {
+                Ok(_) => continue,
+                Err(error @ (LoadError::Engine(_) | LoadError::Ticker(_))) => return Err(error.into()),
+                Err(error @ LoadError::Options { .. }) => (options_key, error),
+                Err(error) => (source_key, error),
+            };
+            problems.push(config.problem_at(["transforms", &transform.name, key], format!("failed to {error}")));
+        }
     }
     Ok(if problems.is_empty() { Ok(plan) } else { Err(problems) })
 }

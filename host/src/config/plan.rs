@@ -77,7 +77,19 @@ pub struct ListenerPlan {
 #[derive(Clone, Debug)]
 pub struct TransformPlan {
     pub plugin: PluginSource,
+    /// When it is loaded again.
+    pub reload: Reload,
+    /// What maps beside it from the start, for comparison.
+    pub shadow: Option<PluginSource>,
     pub settings: TransformSettings,
+}
+
+/// When the file of a plugin is loaded again, beside when somebody asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reload {
+    #[default]
+    OnChange,
+    Manual,
 }
 
 #[derive(Clone, Debug)]

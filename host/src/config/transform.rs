@@ -3,7 +3,7 @@
 use super::component::Kind;
 use super::decode::{Options, Table};
 use super::path::At;
-use super::plan::TransformPlan;
+use super::plan::{Reload, TransformPlan};
 use super::planning::Planning;
 use super::privacy::Privacy;
 use super::value::{Choice, Word};
@@ -12,6 +12,7 @@ use crate::transform::{BUILTIN, Settings, Source, Wasi};
 use clap::ValueEnum;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 #[derive(Default)]
 pub(super) struct Transform(Plugin);
@@ -22,6 +23,12 @@ pub(super) struct Transform(Plugin);
 struct Plugin {
     /// `builtin:tccc`, or the path of a component that implements `wit/callspan.wit`.
     plugin: String,
+    /// When a component in a file is loaded again: when the file changes, `on_change`, or only at SIGHUP and by `callspan
+    /// plugin reload`, `manual`. The one in service stays until another one was loaded and tried.
+    reload: Choice<Reload>,
+    /// The path of a component that maps the same records beside the plugin, for comparison: what is different is told by
+    /// `callspan plugin status`, and nothing that it makes goes anywhere.
+    shadow: Option<PathBuf>,
     /// The plugin's own options; `callspan inspect` shows their schema.
     options: Option<serde_json::Value>,
     /// Resource attributes that are added to every span; they win over the plugin's.
@@ -53,6 +60,8 @@ impl Default for Plugin {
     fn default() -> Self {
         Plugin {
             plugin: BUILTIN.to_owned(),
+            reload: Choice::default(),
+            shadow: None,
             options: None,
             resource: BTreeMap::new(),
             privacy: Privacy::default(),
@@ -61,11 +70,19 @@ impl Default for Plugin {
     }
 }
 
+impl Word for Reload {
+    fn words() -> Vec<(&'static str, Self)> {
+        vec![("on_change", Reload::OnChange), ("manual", Reload::Manual)]
+    }
+}
+
 impl Options for Plugin {
     fn read(table: &mut Table<'_, '_>) -> Self {
         let default = Self::default();
         Plugin {
             plugin: table.take("plugin", default.plugin),
+            reload: table.take("reload", default.reload),
+            shadow: table.take("shadow", default.shadow),
             options: table.take("options", default.options),
             resource: table.take("resource", default.resource),
             privacy: table.take("privacy", default.privacy),
@@ -91,7 +108,7 @@ impl Kind for Transform {
 
 impl Transform {
     pub(super) fn plan(self, at: At<'_>, planning: &mut Planning<'_, '_>) -> TransformPlan {
-        let Transform(Plugin { plugin, options, resource, privacy, wasi }) = self;
+        let Transform(Plugin { plugin, reload: Choice(reload), shadow, options, resource, privacy, wasi }) = self;
         let overrides = planning.overrides;
         let options = overrides.options.clone().or_else(|| options.map(|options| options.to_string()));
         let plugin_at = at.key("plugin");
@@ -100,6 +117,8 @@ impl Transform {
         }
         TransformPlan {
             plugin: Source::parse(overrides.plugin.as_deref().unwrap_or(&plugin)),
+            reload,
+            shadow: shadow.map(Source::File),
             settings: Settings {
                 options: options.unwrap_or_default(),
                 policy: privacy.plan(at.key("privacy"), planning),

@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Default)]
 pub struct Reports {
     sink_name: String,
-    /// Name and version.
-    plugin: String,
     transform: Component,
     sink: Component,
     health: Reporter,
@@ -47,9 +45,9 @@ struct Numbers {
 }
 
 impl Reports {
-    /// Reports for a sink of this name, and a transform with this plugin.
+    /// Reports for a sink of this name, and a transform.
     #[must_use]
-    pub fn new(sink_name: &str, plugin: String, transform: Component, sink: Component, health: Reporter) -> Self {
+    pub fn new(sink_name: &str, transform: Component, sink: Component, health: Reporter) -> Self {
         let numbers = Numbers {
             received: transform.counter(metric::RECEIVED_EVENTS, &[]),
             mapped: transform.counter(metric::SENT_EVENTS, &[]),
@@ -66,7 +64,7 @@ impl Reports {
             requests: sink.counter(metric::EXPORT_TRIES, &[]),
             request_duration: sink.seconds(metric::EXPORT_DURATION),
         };
-        Reports { sink_name: sink_name.to_owned(), plugin, transform, sink, health, numbers, warned: Arc::default() }
+        Reports { sink_name: sink_name.to_owned(), transform, sink, health, numbers, warned: Arc::default() }
     }
 
     pub(super) fn transformed(&self, records: usize, duration: Duration) {
@@ -84,12 +82,13 @@ impl Reports {
         self.numbers.skipped.add(1);
     }
 
-    pub(super) fn rejected(&self, rejection: &Rejection) {
+    /// By the plugin of this name and version.
+    pub(super) fn rejected(&self, plugin: &str, rejection: &Rejection) {
         let Rejection { class, code, .. } = rejection;
         self.numbers.rejected.add(1);
         let labels = [("error_code", code.as_str()), ("error_type", class.as_str()), ("stage", "processing")];
         self.transform.counter(metric::ERRORS, &labels).add(1);
-        tracing::warn!(plugin = self.plugin, class, code, "record refused");
+        tracing::warn!(plugin, class, code, "record refused");
     }
 
     pub(super) fn tried(&self, duration: Duration) {

@@ -106,7 +106,7 @@ fn batch(told: &Told, numbers: impl IntoIterator<Item = u8> + Clone) -> Deliveri
     let double = |number| Some(Double { number, told: told.clone() });
     let deliveries = numbers.clone().into_iter().map(double).collect();
     let traces = numbers.into_iter().map(answered_call).collect();
-    Delivering { deliveries, prepared: Exporter::double(|_| Answer::Accepted).prepare(traces) }
+    Delivering { deliveries, prepared: Exporter::double(|_| Answer::Accepted).prepare(traces, &Scope::default()) }
 }
 
 fn refused(cause: Cause) -> Answer {

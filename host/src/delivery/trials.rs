@@ -1,9 +1,9 @@
 //! What becomes of a plugin that is held: it is tried now and then, later and later, until it passes; meanwhile records
-//! wait, and it is said why.
+//! wait, and it is said why. One that takes its place in between begins anew.
 
 use crate::export::{Backoff, BackoffSettings};
 use crate::telemetry::{Component, Gauge, Reporter, metric};
-use crate::transform::{HoldReason, Plugin, Workers, WorkersGone};
+use crate::transform::{HoldReason, InService, Plugin, Workers, WorkersGone};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -14,11 +14,12 @@ const TRIAL_DELAY: Duration = Duration::from_secs(1);
 const TRIAL_DELAY_MAX: Duration = Duration::from_secs(60);
 /// When nothing is heard of a plugin for so long after it was released, nothing waits for it, and it is well.
 const PROOF: Duration = Duration::from_secs(5);
+const WORKS_AGAIN: &str = "the plugin maps records again";
 
-/// Of the plugin of one transform.
+/// Of the plugin that a transform maps with, whichever that is.
 pub struct Trials {
     transform_name: String,
-    plugin: Arc<Plugin>,
+    plugins: InService,
     workers: Workers,
     transform: Component,
     /// 1 while it is held.
@@ -31,48 +32,61 @@ impl Trials {
     #[must_use]
     pub fn new(
         transform_name: &str,
-        plugin: Arc<Plugin>,
+        plugins: InService,
         workers: Workers,
         transform: Component,
         health: Reporter,
     ) -> Self {
         let held = transform.gauge(metric::TRANSFORM_HELD, &[]);
-        Trials { transform_name: transform_name.to_owned(), plugin, workers, transform, held, health }
+        Trials { transform_name: transform_name.to_owned(), plugins, workers, transform, held, health }
     }
 
     /// Goes on until it is dropped, or there are no threads any more.
     pub async fn run(self) {
+        loop {
+            let plugin = self.plugins.now();
+            tokio::select! {
+                () = self.look_after(&plugin) => return,
+                () = self.plugins.has_replaced(&plugin) => {
+                    self.tell_released("another plugin is in service, and records wait no longer");
+                }
+            }
+        }
+    }
+
+    /// Goes on until there are no threads any more.
+    async fn look_after(&self, plugin: &Arc<Plugin>) {
         let delays =
             BackoffSettings { initial_delay: TRIAL_DELAY, max_delay: TRIAL_DELAY_MAX, ..BackoffSettings::default() };
         let mut backoff = Backoff::new(delays, fastrand::u64(..));
-        while let Some(reason) = self.plugin.hold().has_begun().await {
-            self.tell_held(&reason);
+        while let Some(reason) = plugin.hold().has_begun().await {
+            self.tell_held(plugin, &reason);
             loop {
                 sleep(backoff.next_delay(None)).await;
-                match self.retry().await {
+                match self.retry(plugin).await {
                     Ok(true) => break,
                     Ok(false) => self.count_error(),
                     Err(WorkersGone) => return,
                 }
             }
             // To pass a trial is one thing, to map what waits another.
-            match timeout(PROOF, self.plugin.hold().has_worked()).await {
+            match timeout(PROOF, plugin.hold().has_worked()).await {
                 Ok(true) => {
                     backoff.reset();
-                    self.tell_released();
+                    self.tell_released(WORKS_AGAIN);
                 }
                 Ok(false) => {}
-                Err(_) => self.tell_released(),
+                Err(_) => self.tell_released(WORKS_AGAIN),
             }
         }
     }
 
-    async fn retry(&self) -> Result<bool, WorkersGone> {
-        self.workers.slot().await?.retry(&self.plugin).await
+    async fn retry(&self, plugin: &Arc<Plugin>) -> Result<bool, WorkersGone> {
+        self.workers.slot().await?.retry(plugin).await
     }
 
-    fn tell_held(&self, reason: &HoldReason) {
-        let (transform, plugin) = (&self.transform_name, self.plugin.title());
+    fn tell_held(&self, plugin: &Plugin, reason: &HoldReason) {
+        let (transform, plugin) = (&self.transform_name, &**plugin.title());
         self.held.set(1);
         self.count_error();
         if self.health.trouble_is(&format!(
@@ -89,14 +103,11 @@ impl Trials {
         }
     }
 
-    fn tell_released(&self) {
+    fn tell_released(&self, why: &str) {
         self.held.set(0);
         if self.health.well() {
-            tracing::info!(
-                transform = self.transform_name,
-                plugin = self.plugin.title(),
-                "the plugin maps records again"
-            );
+            let (transform, plugin) = (&self.transform_name, self.plugins.now());
+            tracing::info!(transform, plugin = &**plugin.title(), "{why}");
         }
     }
 

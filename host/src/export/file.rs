@@ -180,9 +180,9 @@ mod tests {
     async fn each_request_is_a_line_of_otlp_json() {
         let folder = folder();
         let path = folder.path().join("new/traces.jsonl");
-        let exporter = Exporter::file(path.clone(), scope());
+        let exporter = Exporter::file(path.clone());
         for traces in [vec![answered_call(1), answered_call(2)], vec![answered_call(3)]] {
-            assert_eq!(exporter.send(&mut exporter.prepare(traces)).await, Some(Answer::Accepted));
+            assert_eq!(exporter.send(&mut exporter.prepare(traces, &scope())).await, Some(Answer::Accepted));
         }
         let line = |traces| json(&request(traces, &scope())).expect("text can be written");
         let expected =

@@ -26,7 +26,20 @@ use protobuf::Protobuf;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// How traces are written, and what stands around them in a request.
+/// How traces are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Format {
+    /// `ExportTraceServiceRequest` in protocol buffers.
+    Protobuf,
+    /// `ExportTraceServiceRequest` in OTLP/JSON.
+    Json,
+    /// The same, each request ended by a line break.
+    JsonLines,
+    /// Each trace drawn for people.
+    Waterfall(Style),
+}
+
+/// A format, with what stands around the traces of one scope in a request.
 #[derive(Clone, Debug)]
 pub(super) enum Encoding {
     /// `ExportTraceServiceRequest` in protocol buffers.
@@ -70,17 +83,13 @@ struct Joined<'p> {
 const TRACE_BYTES: usize = 2048;
 
 impl Encoding {
-    pub(super) fn protobuf(scope: &Scope) -> Self {
-        Self::Protobuf(Protobuf::new(scope))
-    }
-
-    pub(super) fn json(scope: Scope) -> Self {
-        Self::Json(Json::new(scope, ""))
-    }
-
-    /// JSON, each request ended by a line break.
-    pub(super) fn json_lines(scope: Scope) -> Self {
-        Self::Json(Json::new(scope, "\n"))
+    pub(super) fn new(format: Format, scope: &Scope) -> Self {
+        match format {
+            Format::Protobuf => Self::Protobuf(Protobuf::new(scope)),
+            Format::Json => Self::Json(Json::new(scope.clone(), "")),
+            Format::JsonLines => Self::Json(Json::new(scope.clone(), "\n")),
+            Format::Waterfall(style) => Self::Waterfall(style),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! not take yet stays, encoded as it is, and is sent again. A trace is never split.
 
 use super::pieces::{Encoding, Pieces};
+use crate::span::Trace;
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -13,6 +14,7 @@ pub const REQUEST_BYTES_MAX_DEFAULT: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Prepared {
     pieces: Pieces,
+    encoding: Encoding,
     request_bytes_max: usize,
     /// In reverse: what goes first is last.
     batches: Vec<Batch>,
@@ -31,7 +33,11 @@ impl Prepared {
     /// Divides traces, in their order, into batches whose requests are not larger than the limit. A trace that is
     /// larger all by itself gets a batch of its own: the limit is a guess about the backend, and only the backend can
     /// refuse.
-    pub(super) fn new(pieces: Pieces, request_bytes_max: usize) -> Self {
+    pub(super) fn new(traces: Vec<Trace>, encoding: Encoding, request_bytes_max: usize) -> Self {
+        Self::divided(Pieces::new(traces, &encoding), encoding, request_bytes_max)
+    }
+
+    fn divided(pieces: Pieces, encoding: Encoding, request_bytes_max: usize) -> Self {
         let mut batches: Vec<Batch> = Vec::new();
         let mut bytes = 0;
         for trace in 0..pieces.len() {
@@ -45,7 +51,7 @@ impl Prepared {
             }
         }
         batches.reverse();
-        Self { pieces, request_bytes_max, batches }
+        Self { pieces, encoding, request_bytes_max, batches }
     }
 
     /// Leaves out the traces whose place has false, before anything is sent.
@@ -55,7 +61,7 @@ impl Prepared {
             return self;
         }
         self.pieces.keep(places);
-        Self::new(self.pieces, self.request_bytes_max)
+        Self::divided(self.pieces, self.encoding, self.request_bytes_max)
     }
 
     /// Whether every trace is settled, so that there is nothing left to send.
@@ -83,9 +89,9 @@ impl Prepared {
     }
 
     /// The request to send next, if there is one. It stays the next until it is settled.
-    pub(super) fn request(&mut self, encoding: &Encoding) -> Option<Bytes> {
+    pub fn request(&mut self) -> Option<Bytes> {
         let batch = self.batches.last_mut()?;
-        let request = batch.request.get_or_insert_with(|| self.pieces.request(batch.traces.clone(), encoding));
+        let request = batch.request.get_or_insert_with(|| self.pieces.request(batch.traces.clone(), &self.encoding));
         Some(request.clone())
     }
 
@@ -137,19 +143,17 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::export::fixtures::{answered_call, scope, text};
-    use crate::span::Trace;
+    use crate::export::pieces::Format;
 
     fn prepared(traces: Vec<Trace>, request_bytes_max: usize) -> Prepared {
-        prepared_as(&Encoding::protobuf(&scope()), traces, request_bytes_max)
+        prepared_as(Format::Protobuf, traces, request_bytes_max)
     }
 
-    fn prepared_as(encoding: &Encoding, traces: Vec<Trace>, request_bytes_max: usize) -> Prepared {
-        Prepared::new(Pieces::new(traces, encoding), request_bytes_max)
+    fn prepared_as(format: Format, traces: Vec<Trace>, request_bytes_max: usize) -> Prepared {
+        Prepared::new(traces, Encoding::new(format, &scope()), request_bytes_max)
     }
 
-    fn encodings() -> [Encoding; 3] {
-        [Encoding::protobuf(&scope()), Encoding::json(scope()), Encoding::json_lines(scope())]
-    }
+    const FORMATS: [Format; 3] = [Format::Protobuf, Format::Json, Format::JsonLines];
 
     fn batches(prepared: &Prepared) -> Vec<Range<usize>> {
         prepared.batches.iter().rev().map(|batch| batch.traces.clone()).collect()
@@ -157,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_batch_is_filled_up_to_the_limit_and_not_a_byte_further() {
-        for encoding in encodings() {
-            let prepared = |traces, bytes_max| prepared_as(&encoding, traces, bytes_max);
+        for format in FORMATS {
+            let prepared = |traces, bytes_max| prepared_as(format, traces, bytes_max);
             let size = prepared(vec![answered_call(1)], 0).pieces.request_bytes(0);
             let traces = || (1..=5).map(answered_call).collect::<Vec<_>>();
             assert_eq!(batches(&prepared(traces(), 2 * size)), [0..2, 2..4, 4..5]);
@@ -177,10 +181,10 @@ mod tests {
                 trace
             })
             .collect();
-        for encoding in encodings() {
-            let mut prepared = prepared_as(&encoding, traces.clone(), 10_000);
+        for format in FORMATS {
+            let mut prepared = prepared_as(format, traces.clone(), 10_000);
             let mut settled = 0;
-            while let Some(request) = prepared.request(&encoding) {
+            while let Some(request) = prepared.request() {
                 assert!(request.len() <= 10_000 && request.len() <= prepared.next_bytes());
                 settled += prepared.settle().len();
             }
@@ -190,12 +194,11 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_in_no_request() {
-        let encoding = Encoding::protobuf(&scope());
         for (kept, numbers) in [([true, true, true], vec![1, 2, 3]), ([false, true, false], vec![2])] {
             let mut prepared = prepared((1..=3).map(answered_call).collect(), usize::MAX).keep(&kept);
             let mut expected = self::prepared(numbers.into_iter().map(answered_call).collect(), usize::MAX);
             assert_eq!((prepared.next(), prepared.next_spans()), (expected.next(), expected.next_spans()));
-            assert_eq!(prepared.request(&encoding), expected.request(&encoding));
+            assert_eq!(prepared.request(), expected.request());
         }
         assert!(prepared(vec![answered_call(1)], usize::MAX).keep(&[false]).is_done());
     }
@@ -231,7 +234,7 @@ mod tests {
     #[test]
     fn a_request_is_made_once_however_often_it_is_sent() {
         let mut prepared = prepared(vec![answered_call(1)], usize::MAX);
-        let [first, second] = [(); 2].map(|()| prepared.request(&Encoding::protobuf(&scope())).expect("a batch"));
+        let [first, second] = [(); 2].map(|()| prepared.request().expect("a batch"));
         assert_eq!(first.as_ptr(), second.as_ptr());
     }
 

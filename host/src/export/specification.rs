@@ -145,21 +145,21 @@ async fn nothing_to_send_sends_nothing() {
     for protocol in [Protocol::Grpc, Protocol::HttpProtobuf, Protocol::HttpJson] {
         let collector = Collector::start([]).await;
         let exporter = exporter(&collector, protocol);
-        assert_eq!(exporter.send(&mut exporter.prepare(Vec::new())).await, None);
+        assert_eq!(exporter.send(&mut exporter.prepare(Vec::new(), &scope())).await, None);
         assert_eq!(collector.requests(), []);
     }
 }
 
 fn exporter(collector: &Collector, protocol: Protocol) -> Exporter {
     let endpoint = Endpoint::new(protocol, &collector.address(protocol)).expect("an endpoint");
-    Exporter::new(&endpoint, scope()).expect("an exporter")
+    Exporter::new(&endpoint).expect("an exporter")
 }
 
 /// What a client takes this reply for, and what it says of it.
 async fn heard(protocol: Protocol, reply: Reply) -> (Then, String) {
     let collector = Collector::start([reply]).await;
     let exporter = exporter(&collector, protocol);
-    let answer = exporter.send(&mut exporter.prepare(vec![answered_call(1)])).await;
+    let answer = exporter.send(&mut exporter.prepare(vec![answered_call(1)], &scope())).await;
     assert_eq!(collector.requests().len(), 1, "{protocol:?}: nothing is sent again without being asked for");
     match answer.expect("there is something to send") {
         Answer::Accepted => (Done, String::new()),

@@ -11,12 +11,12 @@ const PROTOCOLS: [Protocol; 3] = [Protocol::Grpc, Protocol::HttpProtobuf, Protoc
 
 fn exporter(collector: &Collector, protocol: Protocol) -> Exporter {
     let endpoint = Endpoint::new(protocol, &collector.address(protocol)).expect("an endpoint");
-    Exporter::new(&endpoint, scope()).expect("an exporter")
+    Exporter::new(&endpoint).expect("an exporter")
 }
 
 /// What the backend says to one request with all of these traces.
 async fn answer(exporter: &Exporter, traces: Vec<Trace>) -> Answer {
-    exporter.send(&mut exporter.prepare(traces)).await.expect("there is something to send")
+    exporter.send(&mut exporter.prepare(traces, &scope())).await.expect("there is something to send")
 }
 
 fn calls(count: u8) -> Vec<Trace> {
@@ -38,7 +38,7 @@ async fn headers_and_our_name_go_with_every_request() {
         let collector = Collector::start([]).await;
         let endpoint = Endpoint::new(protocol, &collector.address(protocol))
             .and_then(|endpoint| endpoint.with_headers([("x-tenant", "one")]));
-        let exporter = Exporter::new(&endpoint.expect("an endpoint"), scope()).expect("an exporter");
+        let exporter = Exporter::new(&endpoint.expect("an endpoint")).expect("an exporter");
         answer(&exporter, calls(1)).await;
         let headers = collector.headers();
         assert_eq!(headers.get("x-tenant").and_then(|value| value.to_str().ok()), Some("one"), "{protocol:?}");
@@ -52,7 +52,7 @@ async fn a_backend_that_is_not_there_is_to_be_retried() {
     for protocol in PROTOCOLS {
         let address = Collector::start([]).await.stop(protocol).await;
         let endpoint = Endpoint::new(protocol, &address).expect("an endpoint");
-        let answer = answer(&Exporter::new(&endpoint, scope()).expect("an exporter"), calls(1)).await;
+        let answer = answer(&Exporter::new(&endpoint).expect("an exporter"), calls(1)).await;
         assert!(matches!(answer, Answer::Retry { after: None, .. }), "{protocol:?}: {answer:?}");
     }
 }
@@ -64,7 +64,7 @@ async fn a_backend_that_does_not_answer_is_to_be_retried() {
         let endpoint = Endpoint::new(protocol, &collector.address(protocol))
             .expect("an endpoint")
             .with_timeout(Duration::from_millis(50));
-        let answer = answer(&Exporter::new(&endpoint, scope()).expect("an exporter"), calls(1)).await;
+        let answer = answer(&Exporter::new(&endpoint).expect("an exporter"), calls(1)).await;
         assert!(matches!(answer, Answer::Retry { after: None, .. }), "{protocol:?}: {answer:?}");
     }
 }
@@ -75,7 +75,7 @@ async fn tls_with_a_backend_that_has_none_is_to_be_retried() {
         let collector = Collector::start([]).await;
         let address = collector.address(protocol).replacen("http", "https", 1);
         let endpoint = Endpoint::new(protocol, &address).expect("an endpoint");
-        let answer = answer(&Exporter::new(&endpoint, scope()).expect("an exporter"), calls(1)).await;
+        let answer = answer(&Exporter::new(&endpoint).expect("an exporter"), calls(1)).await;
         assert!(matches!(answer, Answer::Retry { .. }), "{protocol:?}: {answer:?}");
     }
 }
@@ -122,8 +122,8 @@ impl Write for Screen {
 #[tokio::test]
 async fn a_console_that_takes_json_gets_a_line_for_each_trace_once_it_takes_anything() {
     let screen = Screen::default();
-    let exporter = Exporter::console_json(screen.clone(), scope());
-    let mut prepared = exporter.prepare(calls(2));
+    let exporter = Exporter::console_json(screen.clone());
+    let mut prepared = exporter.prepare(calls(2), &scope());
     let answer = exporter.send(&mut prepared).await;
     assert!(matches!(answer, Some(Answer::Retry { .. })), "{answer:?}");
     screen.0.lock().expect("no panic").0 = true;
@@ -143,7 +143,7 @@ async fn a_console_that_takes_json_gets_a_line_for_each_trace_once_it_takes_anyt
 async fn a_send_that_was_given_up_loses_nothing() {
     let collector = Collector::start([Reply::Never]).await;
     let exporter = exporter(&collector, Protocol::Grpc);
-    let mut prepared = exporter.prepare(calls(2));
+    let mut prepared = exporter.prepare(calls(2), &scope());
     let given_up = tokio::time::timeout(Duration::from_millis(50), exporter.send(&mut prepared)).await;
     assert!(given_up.is_err());
     assert_eq!(exporter.send(&mut prepared).await, Some(Answer::Accepted));
@@ -160,7 +160,7 @@ async fn compressed_requests_arrive_as_what_they_were() {
         for count in [2, 250] {
             let collector = Collector::start([]).await;
             let endpoint = Endpoint::new(protocol, &collector.address(protocol)).expect("an endpoint");
-            let exporter = Exporter::new(&endpoint.with_compression(compression), scope()).expect("an exporter");
+            let exporter = Exporter::new(&endpoint.with_compression(compression)).expect("an exporter");
             assert_eq!(answer(&exporter, calls(count)).await, Answer::Accepted, "{protocol:?}");
             assert_eq!(collector.requests().first(), Some(&request(calls(count), &scope())), "{protocol:?}");
             let encoding = if protocol == Protocol::Grpc { "grpc-encoding" } else { "content-encoding" };

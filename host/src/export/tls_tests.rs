@@ -32,11 +32,11 @@ fn settings(folder: &Path, collector: &Collector, protocol: Protocol, is_known: 
 
 fn exporter(settings: &EndpointSettings) -> Exporter {
     let endpoint = settings.resolve(|_| None).expect("an endpoint");
-    Exporter::new(&endpoint, scope()).expect("an exporter")
+    Exporter::new(&endpoint).expect("an exporter")
 }
 
 async fn export(exporter: &Exporter) -> Answer {
-    exporter.send(&mut exporter.prepare(vec![answered_call(1)])).await.expect("there is something to send")
+    exporter.send(&mut exporter.prepare(vec![answered_call(1)], &scope())).await.expect("there is something to send")
 }
 
 /// Why nothing is sent, which is told without a request too.
@@ -172,7 +172,7 @@ async fn files_that_change_hold_from_the_next_request_on() {
         theirs.issue("callspan").write(folder.path(), "client");
         let collector = Collector::start_with_tls(ours.issue(HOST).server(Some(&ours))).await;
         let exporter = exporter(&settings(folder.path(), &collector, protocol, true));
-        let mut prepared = exporter.prepare(vec![answered_call(1)]);
+        let mut prepared = exporter.prepare(vec![answered_call(1)], &scope());
         let reason = async |prepared: &mut Prepared| match exporter.send(prepared).await {
             Some(Answer::Retry { reason, .. }) => reason,
             answer => unreachable!("{protocol:?}: {answer:?}"),
@@ -256,7 +256,7 @@ async fn files_that_cannot_be_used_are_told_by_their_settings_and_without_what_t
         let endpoint = settings.resolve(|_| None).expect("nothing is read yet");
         let error = endpoint.check_files().expect_err(expected).to_string();
         assert!(error.starts_with(expected) && !error.contains(none), "{error}");
-        let error = Exporter::new(&endpoint, scope()).err().map(|error| error.to_string()).unwrap_or_default();
+        let error = Exporter::new(&endpoint).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(error.contains(expected), "{error}");
     }
 }

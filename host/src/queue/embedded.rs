@@ -66,8 +66,6 @@ pub struct Joining {
     pub settings: ConsumerSettings,
     /// Names the mapping: under an equal one, the same record becomes the same bytes.
     pub mapping: String,
-    /// Name and version of what maps, for dead letters.
-    pub mapper: String,
 }
 
 /// What a queue is opened with beside its settings.
@@ -116,9 +114,9 @@ impl EmbeddedQueue {
         let mut followers = Vec::new();
         let names: Vec<String> = joining.iter().map(|joining| joining.name.clone()).collect();
         let all_sources: Vec<String> = joining.iter().flat_map(|joining| joining.sources.clone()).collect();
-        for Joining { name, sources, settings, mapping, mapper } in joining {
+        for Joining { name, sources, settings, mapping } in joining {
             let sources = store.with_renamed(&name, sources, &all_sources);
-            followers.push((store.join(&name, sources, settings, &mapping).map_err(failed)?, mapper));
+            followers.push(store.join(&name, sources, settings, &mapping).map_err(failed)?);
         }
         for (consumer, records) in store.leave_all_but(&names) {
             tracing::warn!(
@@ -140,10 +138,8 @@ impl EmbeddedQueue {
             retry_after_ms: AtomicU64::new(0),
             closing: watch::Sender::new(false),
         });
-        let consumers = followers
-            .into_iter()
-            .map(|(follower, mapper)| EmbeddedConsumer::new(Arc::clone(&shared), follower, mapper))
-            .collect();
+        let consumers =
+            followers.into_iter().map(|follower| EmbeddedConsumer::new(Arc::clone(&shared), follower)).collect();
         let mut numbers = Numbers::new(surroundings.metrics, &store);
         // Whoever asks for them first is not told that nothing waits.
         numbers.publish(&store);

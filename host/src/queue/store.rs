@@ -222,6 +222,15 @@ impl Store {
         Ok(follower)
     }
 
+    /// A consumer maps with another mapping now: from the first record on that it is not done with. It may not be known.
+    pub(super) fn map_with(&mut self, name: &str, mapping: &str) {
+        let Some(follower) = self.followers.get(name) else { return };
+        let mut following = locked(follower);
+        let takes_what_comes = following.lanes.values().find(|lane| lane.end().is_none());
+        let since_id = takes_what_comes.map_or(self.log.next_id, Lane::floor);
+        following.map_with(mapping, since_id);
+    }
+
     /// What waits for a consumer is from now on what it takes of these sources, as if it had been told so when it came.
     /// How many records it takes no more.
     fn change_sources(&self, follower: &SharedFollower, sources: &[String]) -> Result<u64, StoreError> {

@@ -11,6 +11,7 @@ pub struct Health(Arc<Mutex<Vec<Part>>>);
 #[derive(Clone, Debug, Default)]
 pub struct Reporter {
     state: Arc<Mutex<Option<Trouble>>>,
+    remark: Arc<Mutex<Option<String>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct State {
     pub part: String,
     /// Why it cannot do its work, for a person; none when it can.
     pub trouble: Option<String>,
+    /// What somebody should look at although it does its work.
+    pub remark: Option<String>,
 }
 
 impl Health {
@@ -48,7 +51,14 @@ impl Health {
     #[must_use]
     pub fn states(&self) -> Vec<State> {
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.iter().map(|part| State { part: part.name.clone(), trouble: part.reporter.trouble() }).collect()
+        parts.iter().map(Part::state).collect()
+    }
+}
+
+impl Part {
+    fn state(&self) -> State {
+        let remark = self.reporter.remark.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        State { part: self.name.clone(), trouble: self.reporter.trouble(), remark }
     }
 }
 
@@ -75,6 +85,11 @@ impl Reporter {
         *state != before
     }
 
+    /// Somebody should look at this, or at nothing any more. The part does its work all the same.
+    pub fn remark(&self, remark: Option<String>) {
+        *self.remark.lock().unwrap_or_else(PoisonError::into_inner) = remark;
+    }
+
     fn trouble(&self) -> Option<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.as_ref().map(|trouble| trouble.reason.clone())
@@ -95,8 +110,11 @@ mod tests {
     fn a_part_is_well_until_it_says_otherwise() {
         let health = Health::default();
         let sink = health.part("sink", "backend");
-        let state =
-            |trouble: Option<&str>| State { part: "sink/backend".to_owned(), trouble: trouble.map(str::to_owned) };
+        let state = |trouble: Option<&str>| State {
+            part: "sink/backend".to_owned(),
+            trouble: trouble.map(str::to_owned),
+            remark: None,
+        };
         assert_eq!(health.states(), [state(None)]);
         assert!(sink.trouble_is("nobody answers"), "that is news");
         assert!(!sink.trouble_is("nobody answers"));

@@ -131,6 +131,15 @@ pub const TRANSFORM_HELD: Metric = Metric {
     name: "transform_held",
     brief: "Whether the transform is held: its plugin fails whatever it is given, and records wait.",
 };
+/// By `result`: `same`, `differs`, `refused` (by the candidate alone), `not_refused` (by the candidate alone), `failed` or
+/// `skipped`.
+pub const SHADOW_RECORDS: Metric =
+    Metric { name: "shadow_records", brief: "Records that a candidate was to map too, by how it compares." };
+/// By `result`: `replaced`, `unchanged`, `failed`, `promoted` or `rolled_back`.
+pub const PLUGIN_RELOADS: Metric = Metric {
+    name: "plugin_reloads",
+    brief: "Times that another plugin was to be put into service, by what came of it.",
+};
 /// 1 or 0.
 pub const SINK_HELD: Metric = Metric {
     name: "sink_held",

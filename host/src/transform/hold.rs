@@ -56,6 +56,11 @@ impl PluginHold {
         seen.is_ok_and(|seen| seen.held.is_none())
     }
 
+    /// Why it is held, if it is.
+    pub fn reason(&self) -> Option<HoldReason> {
+        self.seen.borrow().held.clone()
+    }
+
     pub(super) fn is_held(&self) -> bool {
         self.seen.borrow().held.is_some()
     }

@@ -13,6 +13,7 @@ use super::limits::Limits;
 use super::privacy::Policy;
 use super::wasi::{self, Wasi};
 use crate::span::Attribute;
+use crate::watched::Stamp;
 use bytes::Bytes;
 use std::fs::File;
 use std::io::Read as _;
@@ -33,6 +34,14 @@ pub enum Source {
     Builtin,
     /// A component in a file.
     File(PathBuf),
+}
+
+/// Where a plugin was loaded from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub source: Source,
+    /// How the file was when it was read; none for the mapping inside this program.
+    pub stamp: Option<Stamp>,
 }
 
 /// How a plugin is to be run.
@@ -86,6 +95,15 @@ impl Source {
         }
     }
 
+    /// How its file is now; none where there is no file.
+    #[must_use]
+    pub fn stamp(&self) -> Option<Stamp> {
+        match self {
+            Source::Builtin => None,
+            Source::File(path) => Stamp::of(path),
+        }
+    }
+
     /// The component's bytes. A file that is larger than this is not read.
     ///
     /// # Errors
@@ -120,22 +138,48 @@ impl Loader {
     /// # Errors
     /// When the plugin is not a component of the contract, refuses its options, or fails its trial.
     pub fn load(&self, source: &Source, settings: Settings) -> Result<Plugin, LoadError> {
-        let plugin = source.name();
+        // Looked at before it is read: what changes in between is seen the next time.
+        let stamp = source.stamp();
         let component = source.read(settings.limits.component_bytes_max)?;
+        self.load_component(&component, Origin { source: source.clone(), stamp }, settings)
+    }
+
+    /// The same, unless the mapping that it would make has this fingerprint: then there is nothing to load.
+    ///
+    /// # Errors
+    /// When the plugin is not a component of the contract, refuses its options, or fails its trial.
+    pub fn load_unless(
+        &self,
+        fingerprint: &str,
+        source: &Source,
+        settings: Settings,
+    ) -> Result<Option<Plugin>, LoadError> {
+        let stamp = source.stamp();
+        let component = source.read(settings.limits.component_bytes_max)?;
+        if fingerprint::of(&component, &settings) == fingerprint {
+            return Ok(None);
+        }
+        self.load_component(&component, Origin { source: source.clone(), stamp }, settings).map(Some)
+    }
+
+    fn load_component(&self, component: &[u8], origin: Origin, settings: Settings) -> Result<Plugin, LoadError> {
+        let plugin = origin.source.name();
         let Described { instances, contract, .. } =
-            self.describe(&plugin, &component, &settings.limits, settings.wasi)?;
+            self.describe(&plugin, component, &settings.limits, settings.wasi)?;
         let plugin = format!("{plugin} ({})", contract.title());
         match instances.configure(&self.engine, &settings.limits, &settings.options) {
             Ok(Ok(())) => {}
             Ok(Err(problems)) => return Err(LoadError::Options { plugin, problems }),
             Err(error) => return Err(LoadError::Configure { plugin, error: error.to_string() }),
         }
-        let fingerprint = fingerprint::of(&component, &settings);
+        let fingerprint = fingerprint::of(component, &settings);
         let Settings { options, policy, limits, resource, wasi: _ } = settings;
         let loaded = Plugin {
             engine: self.engine.clone(),
             instances,
+            title: contract.title().into(),
             contract: Arc::new(contract),
+            origin,
             options,
             policy,
             limits,

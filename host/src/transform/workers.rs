@@ -72,10 +72,10 @@ impl Slot {
         self,
         plugin: &Arc<Plugin>,
         records: Vec<Record>,
-        then: impl FnOnce(Vec<Option<Outcome>>) -> T + Send + 'static,
+        then: impl FnOnce(&[Record], Vec<Option<Outcome>>) -> T + Send + 'static,
     ) -> Result<T, WorkersGone> {
         let plugin = Arc::clone(plugin);
-        self.run(move || then(plugin.transform_unless_held(&records))).await
+        self.run(move || then(&records, plugin.transform_unless_held(&records))).await
     }
 
     /// Tries a plugin that is held, and releases it if it passes: whether it did.

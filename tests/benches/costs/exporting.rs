@@ -50,8 +50,8 @@ fn encoding(traces: &[Trace], spans: usize, runtime: &Runtime) {
     let exporter = runtime.block_on(async { exporter("http://127.0.0.1:1") });
     let message = request(traces.to_vec(), &scope());
     let ours = |traces: Vec<Trace>| {
-        let mut prepared = exporter.prepare(traces);
-        drop(black_box(exporter.next_request(&mut prepared)));
+        let mut prepared = exporter.prepare(traces, &scope());
+        drop(black_box(prepared.request()));
     };
     let prost = || drop(black_box(Bytes::from(message.encode_to_vec())));
     let per_span = 1e6 / (ENCODINGS * spans) as f64;
@@ -106,7 +106,7 @@ fn sending(traces: &[Trace], spans: usize, runtime: &Runtime) {
 }
 
 async fn send_ours(exporter: Arc<Exporter>, traces: Vec<Trace>) {
-    let mut prepared = exporter.prepare(traces);
+    let mut prepared = exporter.prepare(traces, &scope());
     let answer = exporter.send(&mut prepared).await;
     assert_eq!(answer, Some(Answer::Accepted), "the yardstick takes everything");
 }
@@ -162,7 +162,7 @@ fn traces() -> Vec<Trace> {
 
 fn exporter(url: &str) -> Exporter {
     let endpoint = Endpoint::new(Protocol::Grpc, url).expect("an endpoint");
-    Exporter::new(&endpoint, scope()).expect("an exporter")
+    Exporter::new(&endpoint).expect("an exporter")
 }
 
 fn scope() -> Scope {

@@ -1,12 +1,14 @@
 //! The other end of the socket: what commands ask a running service with.
 
-use super::{FILE, QUEUE, at_short_path, read_answer};
-use crate::queue::control::{Request, Response};
+use super::{FILE, PLUGINS, QUEUE, at_short_path, read_answer};
+use crate::{queue, transform};
 use axum::body::{Body, to_bytes};
 use axum::http::{self, Method, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustix::process::geteuid;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
@@ -67,19 +69,34 @@ impl SocketClient {
         Ok(SocketClient { sender })
     }
 
-    /// Asks one thing.
+    /// Asks one thing of the queue.
     ///
     /// # Errors
     /// When the service is gone, or refuses.
-    pub async fn ask(&mut self, request: &Request) -> Result<Response, ClientError> {
-        timeout(ANSWER_TIMEOUT, self.exchange(request)).await.map_err(|_| ClientError::TimedOut)?
+    pub async fn ask(&mut self, request: &queue::control::Request) -> Result<queue::control::Response, ClientError> {
+        self.ask_at(QUEUE, request).await
     }
 
-    async fn exchange(&mut self, request: &Request) -> Result<Response, ClientError> {
+    /// Asks one thing of the plugins.
+    ///
+    /// # Errors
+    /// When the service is gone, or refuses.
+    pub async fn ask_plugins(
+        &mut self,
+        request: &transform::control::Request,
+    ) -> Result<transform::control::Response, ClientError> {
+        self.ask_at(PLUGINS, request).await
+    }
+
+    async fn ask_at<T: DeserializeOwned>(&mut self, path: &str, request: &impl Serialize) -> Result<T, ClientError> {
+        timeout(ANSWER_TIMEOUT, self.exchange(path, request)).await.map_err(|_| ClientError::TimedOut)?
+    }
+
+    async fn exchange<T: DeserializeOwned>(&mut self, path: &str, request: &impl Serialize) -> Result<T, ClientError> {
         let body = serde_json::to_vec(request).map_err(io::Error::other)?;
         let request = http::Request::builder()
             .method(Method::POST)
-            .uri(QUEUE)
+            .uri(path)
             .header(header::HOST, "callspan")
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(body))

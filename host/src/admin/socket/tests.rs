@@ -1,5 +1,6 @@
 use super::*;
 use crate::connections::{ConnectionCounters, ConnectionLimits, serve};
+use crate::queue::control::{Control, ControlError, Request, Response as Answer};
 use std::os::unix::fs::MetadataExt as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -17,6 +18,25 @@ impl Control for Echo {
     }
 }
 
+/// Knows no transform.
+#[derive(Clone)]
+struct NoPlugins;
+
+impl transform::control::Control for NoPlugins {
+    async fn answer(
+        &self,
+        request: transform::control::Request,
+    ) -> Result<transform::control::Response, transform::control::ControlError> {
+        use transform::control::{ControlError, Request, Response};
+        match request {
+            Request::RollBack { transform } => {
+                Err(ControlError::NoTransform { name: transform, known: vec!["calls".to_owned()] })
+            }
+            _ => Ok(Response::Status { transforms: Vec::new() }),
+        }
+    }
+}
+
 struct Running {
     folder: tempfile::TempDir,
     stop: oneshot::Sender<()>,
@@ -30,7 +50,7 @@ impl Running {
         let shutdown = async move { drop(stopped.await) };
         let serving = tokio::spawn(serve(
             socket,
-            control_router(Echo),
+            control_router(Echo, NoPlugins),
             ConnectionLimits::default(),
             ConnectionCounters::default(),
             shutdown,
@@ -64,6 +84,12 @@ async fn a_request_is_answered_and_a_refusal_too() {
     let refused = client.ask(&Request::Forget { consumer: "x".to_owned() }).await.expect_err("it refuses");
     assert!(matches!(&refused, ClientError::Refused { code, .. } if code == "no_consumer"), "{refused}");
     assert!(refused.to_string().contains("`x`"), "{refused}");
+    let answer = client.ask_plugins(&transform::control::Request::Status).await.expect("it answers");
+    assert_eq!(answer, transform::control::Response::Status { transforms: Vec::new() });
+    let roll_back = transform::control::Request::RollBack { transform: "x".to_owned() };
+    let refused = client.ask_plugins(&roll_back).await.expect_err("it refuses");
+    assert!(matches!(&refused, ClientError::Refused { code, .. } if code == "no_transform"), "{refused}");
+    assert!(refused.to_string().contains("there is calls"), "{refused}");
     drop(client);
     let _folder = running.stop().await;
     assert!(!data_dir.join(FILE).exists(), "its file goes with it");
@@ -95,7 +121,7 @@ async fn a_path_may_be_longer_than_the_system_takes() {
 async fn what_is_no_request_is_refused_with_a_code() {
     let ask = async |method: Method, path: &str, body: Vec<u8>| {
         let request = HttpRequest::builder().method(method).uri(path).body(body.into()).expect("a request");
-        let (head, body) = respond(State(Echo), request).await.into_parts();
+        let (head, body) = respond(State((Echo, NoPlugins)), request).await.into_parts();
         let body = to_bytes(body, 100_000).await.expect("a body");
         let failure: Failure = serde_json::from_slice(&body).expect("an error");
         (head.status.as_u16(), failure.error.code)
@@ -104,6 +130,7 @@ async fn what_is_no_request_is_refused_with_a_code() {
     assert_eq!(ask(Method::POST, "/", Vec::new()).await, refused(404, "unknown_path"));
     assert_eq!(ask(Method::GET, QUEUE, Vec::new()).await, refused(405, "method_not_allowed"));
     assert_eq!(ask(Method::POST, QUEUE, b"{}".to_vec()).await, refused(400, "not_understood"));
+    assert_eq!(ask(Method::POST, PLUGINS, br#"{"request":"totals"}"#.to_vec()).await, refused(400, "not_understood"));
     let spaces = vec![b' '; REQUEST_BYTES_MAX + 1];
     assert_eq!(ask(Method::POST, QUEUE, spaces).await, refused(413, "body_too_large"));
 }

@@ -21,14 +21,14 @@ pub(super) async fn check(sink: &Part<SinkPlan>, sends_test_trace: bool) -> Find
 
 async fn backend(check: String, endpoint: &Endpoint, sends_test_trace: bool) -> Finding {
     let scope = Scope { name: "callspan/doctor".to_owned(), ..Scope::default() };
-    let exporter = match Exporter::new(endpoint, scope) {
+    let exporter = match Exporter::new(endpoint) {
         Ok(exporter) => exporter,
         Err(error) => return Finding::error(check, format!("failed to {error}"), "correct the sink's options"),
     };
     let (sent, answer) = if sends_test_trace {
         let trace = test_trace(SystemTime::now());
         let sent = format!("a test trace, {}", trace.id);
-        (sent, exporter.send(&mut exporter.prepare(vec![trace])).await)
+        (sent, exporter.send(&mut exporter.prepare(vec![trace], &scope)).await)
     } else {
         ("a request without a span".to_owned(), Some(exporter.probe().await))
     };

@@ -12,11 +12,14 @@ fn scopes() -> [Scope; 3] {
     [scope(), Scope { schema_url, ..scope() }, Scope::default()]
 }
 
+fn encodings(scope: &Scope) -> [Encoding; 3] {
+    [Format::Protobuf, Format::Json, Format::JsonLines].map(|format| Encoding::new(format, scope))
+}
+
 /// Both encodings against the messages of `request`, for every range of the traces.
 fn assert_equal_to_messages(traces: &[Trace], scope: &Scope) {
     use prost::Message as _;
-    let encodings = [Encoding::protobuf(scope), Encoding::json(scope.clone()), Encoding::json_lines(scope.clone())];
-    let [protobuf, text, lines] = encodings;
+    let [protobuf, text, lines] = encodings(scope);
     let [in_protobuf, in_json, in_lines] =
         [&protobuf, &text, &lines].map(|encoding| Pieces::new(traces.to_vec(), encoding));
     for start in 0..=traces.len() {
@@ -115,7 +118,7 @@ fn calls_are_written_as_their_messages_are() {
 #[test]
 fn the_length_of_a_call_alone_is_known_before_its_request_is_made() {
     for scope in scopes() {
-        for encoding in [Encoding::protobuf(&scope), Encoding::json(scope.clone()), Encoding::json_lines(scope)] {
+        for encoding in encodings(&scope) {
             let pieces = Pieces::new(vec![answered_call(1)], &encoding);
             assert_eq!(pieces.request_bytes(0), pieces.request(0..1, &encoding).len());
         }

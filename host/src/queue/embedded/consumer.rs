@@ -33,8 +33,8 @@ const PARKED_MAX: usize = 1024;
 const UNREADABLE_DELAY: Duration = Duration::from_millis(200);
 
 impl EmbeddedConsumer {
-    pub(super) fn new(queue: Arc<Shared>, follower: SharedFollower, mapper: String) -> Self {
-        EmbeddedConsumer { seat: Arc::new(Seat::new(queue, follower, mapper)), ready: VecDeque::new() }
+    pub(super) fn new(queue: Arc<Shared>, follower: SharedFollower) -> Self {
+        EmbeddedConsumer { seat: Arc::new(Seat::new(queue, follower)), ready: VecDeque::new() }
     }
 
     /// What had been taken before the last process ended, and was not answered for.

@@ -26,7 +26,6 @@ impl Fixture {
             sources: vec!["source".to_owned()],
             settings: ConsumerSettings::default(),
             mapping: "mapping".to_owned(),
-            mapper: "mapper 1".to_owned(),
         };
         let surroundings = Surroundings { metrics: &metrics, health: health.part("queue", "queue") };
         let opened = EmbeddedQueue::open(&folder.path().join("queue"), settings, vec![joining], surroundings);

@@ -52,6 +52,7 @@ pub(crate) fn description(fault: &str) -> Description {
         "schema-no-json" => description.options_schema = "{".into(),
         "schema-no-schema" => description.options_schema = "7".into(),
         "huge-schema" => description.options_schema = " ".repeat(64 << 20),
+        "version-2" | "other-values" | "traps" | "refuses" => description.version = "0.2.0".into(),
         "not-printable" => description.attributes[1].brief = "\u{1b}[2J".into(),
         _ => {}
     }

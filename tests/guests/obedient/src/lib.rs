@@ -47,7 +47,8 @@ impl Guest for Obedient {
         if !OBEYS.load(Ordering::Relaxed) {
             records.iter_mut().for_each(|record| record.command.clear());
         }
-        let mut outcomes: Vec<Outcome> = records.iter().map(command::obey).collect();
+        let mapped = |record: &Record| fault::other_version(record, command::obey(record));
+        let mut outcomes: Vec<Outcome> = records.iter().map(mapped).collect();
         // The two lies that are about the batch rather than about one record.
         if records.iter().any(|record| record.is("wrong-count")) {
             outcomes.pop();

@@ -11,6 +11,8 @@ pub struct EmbeddedDelivery {
     seat: Arc<Seat>,
     /// Until it is answered.
     taken: Option<Taken>,
+    /// Who has mapped it, for the case that it becomes a dead letter.
+    mapper: Option<Arc<str>>,
     /// What it becomes, once that is known and it is to be delivered.
     identity: Option<TraceIdentity>,
     /// Whether others that become the same wait for it.
@@ -29,6 +31,10 @@ impl Deliver for EmbeddedDelivery {
     fn record(&self) -> &Record {
         static NONE: Record = Record { body: bytes::Bytes::new(), metadata: Vec::new() };
         self.taken.as_ref().map_or(&NONE, |taken| &taken.entry.record)
+    }
+
+    fn mapped_by(&mut self, mapper: &Arc<str>) {
+        self.mapper = Some(Arc::clone(mapper));
     }
 
     fn claim(mut self, identity: TraceIdentity) -> Option<Self> {
@@ -72,7 +78,7 @@ impl Deliver for EmbeddedDelivery {
             // Without a trace there was nothing to deliver.
             Settlement::Acknowledged if self.identity.is_none() => Verdict::Skipped,
             Settlement::Acknowledged => Verdict::Delivered(self.identity),
-            Settlement::Rejected(rejection) => Verdict::Refused { rejection, mapper: self.seat.mapper.clone() },
+            Settlement::Rejected(rejection) => Verdict::Refused { rejection, mapper: self.mapper() },
             // It is dropped, and taken again.
             Settlement::RetryAfter(_) | Settlement::NotTaken(_) => return,
         };
@@ -80,14 +86,18 @@ impl Deliver for EmbeddedDelivery {
     }
 
     fn settle_in_part(mut self, rejection: Rejection) {
-        let mapper = self.seat.mapper.clone();
+        let mapper = self.mapper();
         self.answer(Verdict::DeliveredInPart { identity: self.identity, rejection, mapper });
     }
 }
 
 impl EmbeddedDelivery {
     pub(super) fn new(seat: Arc<Seat>, taken: Taken) -> Self {
-        EmbeddedDelivery { seat, taken: Some(taken), identity: None, has_claim: false }
+        EmbeddedDelivery { seat, taken: Some(taken), mapper: None, identity: None, has_claim: false }
+    }
+
+    fn mapper(&self) -> String {
+        self.mapper.as_deref().unwrap_or_default().to_owned()
     }
 
     fn answer(&mut self, verdict: Verdict) {

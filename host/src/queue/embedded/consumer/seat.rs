@@ -10,8 +10,6 @@ use tokio::sync::Notify;
 pub(in crate::queue::embedded) struct Seat {
     pub(super) queue: Arc<Shared>,
     pub(super) follower: SharedFollower,
-    /// Name and version of what maps, for dead letters.
-    pub(super) mapper: String,
     /// The consumer's.
     pub(super) number: u32,
     state: Mutex<State>,
@@ -38,9 +36,9 @@ pub(super) struct Taken {
 }
 
 impl Seat {
-    pub(super) fn new(queue: Arc<Shared>, follower: SharedFollower, mapper: String) -> Self {
+    pub(super) fn new(queue: Arc<Shared>, follower: SharedFollower) -> Self {
         let number = locked(&follower).number;
-        Seat { queue, follower, mapper, number, state: Mutex::default(), came_back: Notify::new() }
+        Seat { queue, follower, number, state: Mutex::default(), came_back: Notify::new() }
     }
 
     pub(in crate::queue::embedded) fn follower(&self) -> &SharedFollower {
