@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm-target programs run test crash lint bench bench-stores throughput intake durability soak stall hostile fuzz
+.PHONY: help setup wasm-target programs run test crash lint bench bench-stores throughput intake reload durability soak stall hostile fuzz
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 FUZZ_SECONDS ?= 60
@@ -60,6 +60,12 @@ intake: wasm-target ## Measure what TLS, passwords and strangers cost honest sen
 	cargo build --release --workspace --bin callspan
 	cargo build --release --workspace --example yardstick
 	ulimit -n 30000 && python3 tests/intake.py target/release/callspan target/release/examples/yardstick
+
+reload: wasm-target ## Measure what senders feel of plugins that are replaced under full load; needs wrk, and installs it
+	command -v wrk >/dev/null || $(AS_ROOT) apt-get install --yes --no-install-recommends wrk
+	cargo build --release --workspace --bin callspan
+	cargo build --release --workspace --example yardstick
+	python3 tests/reload.py target/release/callspan target/release/examples/yardstick
 
 durability: wasm-target ## Measure the wait for the disk and a backlog of a million records; needs wrk, and installs it
 	command -v wrk >/dev/null || $(AS_ROOT) apt-get install --yes --no-install-recommends wrk
