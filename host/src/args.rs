@@ -54,6 +54,17 @@ pub enum Command {
     Transform(Transform),
     /// Show what a plugin says it can emit.
     Inspect(Inspect),
+    /// Compile plugins ahead of time, for a service that starts from an image.
+    ///
+    /// A service compiles a plugin when it starts, and keeps the result in the folder that CALLSPAN_CACHE_DIR names. Where
+    /// that is read-only or empty at every start, in an image above all, fill a folder while the image is built, and have
+    /// the service find it: `callspan compile --output compiled`, then `CALLSPAN_CACHE_DIR=compiled callspan serve`.
+    ///
+    /// Compiled code is native code, so a service takes it from whom it trusts: from a folder of its own user that is
+    /// closed to others (mode 700), or from root's that nobody else may write. Run as root this makes the latter, for
+    /// services of every user, else the former. What is compiled serves this version of callspan on processors with the same
+    /// features; another one passes it over, and compiles the plugin when it starts.
+    Compile(Compile),
     /// Print the trace id of a session, to look it up in a backend.
     TraceId(TraceId),
     /// Look at records that were refused for good, deliver them once more, or give them up.
@@ -204,6 +215,22 @@ pub struct Inspect {
     /// The plugin's file, or `builtin:tccc`.
     #[arg(value_name = "PLUGIN", default_value = crate::transform::BUILTIN)]
     pub plugin: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Compile {
+    /// The plugins' files, or `builtin:tccc`.
+    #[arg(value_name = "PLUGIN", default_value = crate::transform::BUILTIN)]
+    pub plugins: Vec<String>,
+    /// Compile the plugins of this configuration instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "plugins")]
+    pub config: Option<PathBuf>,
+    /// Keep what is compiled in this folder, which is made if it is not there, instead of where CALLSPAN_CACHE_DIR says.
+    #[arg(long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// What to write for each plugin.
+    #[arg(long, value_enum, default_value_t = Listing::Text)]
+    pub format: Listing,
 }
 
 #[derive(Args, Debug)]

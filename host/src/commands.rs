@@ -1,6 +1,7 @@
 //! The commands, a file for each, and how their results become messages and exit codes.
 
 mod access;
+mod compile;
 mod completions;
 mod dead_letter;
 mod demo;
@@ -63,6 +64,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Transform(arguments) => transform::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Compile(arguments) => compile::run(arguments),
         Command::TraceId(arguments) => trace_id::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man(arguments) => man::run(arguments),
@@ -120,8 +122,12 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn loader() -> Result<Loader, Failure> {
-    let cache = Cache::from_environment(|name| std::env::var_os(name));
-    Ok(Loader::new(Engine::new()?, cache))
+    Ok(Loader::new(Engine::new()?, cache()))
+}
+
+/// Where compiled plugins are kept.
+fn cache() -> Cache {
+    Cache::from_environment(|name| std::env::var_os(name))
 }
 
 /// The plugin of each transform, in their order.
@@ -157,7 +163,7 @@ impl From<ConfigError> for Failure {
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         match error {
-            LoadError::Engine(_) | LoadError::Ticker(_) => {
+            LoadError::Engine(_) | LoadError::Ticker(_) | LoadError::NoFolder { .. } | LoadError::Keep { .. } => {
                 Failure::Runtime(anyhow::Error::msg(format!("failed to {error}")))
             }
             _ => Failure::Configuration(anyhow::Error::msg(format!("failed to {error}"))),

@@ -41,7 +41,7 @@ pub use hold::{HoldReason, PluginHold};
 pub use ids::{span_id, trace_id};
 pub use in_service::InService;
 pub use limits::Limits;
-pub use loader::{BUILTIN, Inspected, Loader, Origin, Settings, Source};
+pub use loader::{BUILTIN, Compiled, Inspected, Loader, Origin, Settings, Source};
 pub use privacy::{Choice, HmacKey, Policy, PolicyError};
 pub use shadow::{Counted, Difference, Report, Shadow, What};
 pub use wasi::Wasi;

@@ -51,7 +51,9 @@ fn help_and_version_are_answered() {
     let help = run(["--help"]);
     assert_eq!(help.code, Some(0));
     let commands = commands(&help.stdout);
-    for command in ["serve", "demo", "transform", "inspect", "trace-id", "validate", "schema", "completions", "man"] {
+    for command in
+        ["serve", "demo", "transform", "inspect", "compile", "trace-id", "validate", "schema", "completions", "man"]
+    {
         assert!(commands.iter().any(|listed| listed == command), "no {command} in\n{}", help.stdout);
     }
     for command in &commands {

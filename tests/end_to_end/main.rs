@@ -11,6 +11,7 @@ mod backlog;
 mod chain;
 mod changed_configuration;
 mod commands;
+mod compiled;
 mod configuration;
 mod contacts;
 mod crashes;

@@ -5,11 +5,17 @@ use callspan_tests::{Callspan, guests, records};
 #[test]
 fn a_plugin_that_cannot_serve_is_refused_by_name() {
     for (plugin, reason) in [
-        (guests::ASKS_FOR_SOMETHING_ELSE, "example:files/read@1.0.0"),
-        (guests::ANOTHER_VERSION, "callspan:transform/plugin@0.9.0"),
-        (guests::EXPORTS_AN_EMPTY_PLUGIN, "contract"),
-        (guests::CORE_MODULE, "component"),
-        (concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "it is not WebAssembly;"),
+        (
+            guests::ASKS_FOR_SOMETHING_ELSE,
+            "example:files/read@1.0.0, but a plugin may import nothing; build it without",
+        ),
+        (guests::ANOTHER_VERSION, "it exports callspan:transform/plugin@0.9.0; that is another version"),
+        (guests::EXPORTS_AN_EMPTY_PLUGIN, "do not have the types of the contract"),
+        (guests::CORE_MODULE, "it is not a WebAssembly component but a core module; make one of it"),
+        (
+            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+            "which begins with 00 61 73 6d: it begins with 5b 70 61 63; a plugin is",
+        ),
         ("/no/such/plugin.wasm", "No such file"),
     ] {
         for command in ["transform", "inspect"] {

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 /// The program's path. Cargo builds a binary for the tests of its own package only, so the first call builds it: a test
 /// that ran against what happened to lie there would prove nothing about the sources.
-pub(crate) fn callspan() -> &'static Path {
+pub fn callspan() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let profile_dir = profile_dir();

@@ -50,6 +50,7 @@ pub mod records;
 pub mod schema;
 pub mod yaml;
 
+pub use binary::callspan as binary;
 pub use certificates::Authority;
 pub use command::{Callspan, Finished, Running, mapped};
 pub use curl::Curl;

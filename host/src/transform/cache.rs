@@ -3,15 +3,22 @@
 //!
 //! # What is trusted
 //!
-//! Compiled code is native code: whoever can write it can do whatever this process may do. So it is only taken from a
-//! folder that belongs to this process's user and that nobody else may enter (mode 0700), from a regular file of the
-//! same owner that nobody else may write, neither of them a symbolic link. The file is read once; its digest is
-//! checked, which finds torn and damaged files, not forged ones; and the very bytes that were checked are what is
-//! loaded, so that nothing can be exchanged in between. Whoever can already act as this user, or as root, could as
-//! well replace this program: against them the cache defends nothing.
+//! Compiled code is native code: whoever can write it can do whatever this process may do. So it is only taken from
+//!
+//! - a folder that belongs to this process's user and that nobody else may enter (mode 0700), or that belongs to root
+//!   and that nobody else may write: an image's, in which this program belongs to root too;
+//! - a regular file in it, of one of the same two owners, that nobody else may write;
+//! - neither of them a symbolic link.
+//!
+//! The folder is held open while its file is read, so that it cannot be exchanged in between. The file is read once; its
+//! digest is checked, which finds torn and damaged files, not forged ones; and the very bytes that were checked are what
+//! is loaded. Whoever can already act as this user, or as root, could as well replace this program: against them the
+//! cache defends nothing. A process of root takes nothing from other users.
 //!
 //! Any doubt means to compile anew. A file is named after the digest of the component and all that its compilation
-//! depends on (version, settings and the features of the processor), and consists of:
+//! depends on (version, settings and the features of the processor): what another version or another kind of processor
+//! compiled is not even looked at. Should it stand under the name all the same, the engine compares what it was compiled
+//! for with what is here, and refuses it. It consists of:
 //!
 //! ```text
 //! "callspan compiled plugin 1\n"   27 bytes
@@ -19,14 +26,17 @@
 //! what the engine serialised       the rest
 //! ```
 
+mod folder;
+
 use super::engine::Engine;
-use rustix::fs::OFlags;
+use folder::{Folder, Readers};
 use sha2::{Digest, Sha256};
-use std::fs::{DirBuilder, File, OpenOptions};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 use wasmtime::component::Component;
 
 const HEADER: &[u8; 27] = b"callspan compiled plugin 1\n";
@@ -37,54 +47,120 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: Option<PathBuf>,
+    /// Whether somebody was told that nothing is kept.
+    was_told: Arc<AtomicBool>,
+}
+
+/// A compiled plugin that is kept.
+pub(super) struct Kept {
+    pub(super) component: Component,
+    pub(super) path: PathBuf,
+    /// Whether it was there before.
+    pub(super) was_there: bool,
+}
+
+/// Why a compiled plugin is not kept.
+#[derive(Debug)]
+pub(super) enum KeepError {
+    Compile(wasmtime::Error),
+    /// There is no folder to keep it in.
+    NoFolder,
+    Folder {
+        path: PathBuf,
+        error: io::Error,
+    },
 }
 
 impl Cache {
     /// Keeps compiled plugins in this folder, which is made when it is needed.
     pub fn in_folder(folder: PathBuf) -> Self {
-        Cache { folder: Some(folder) }
+        Cache::of(Some(folder))
     }
 
     /// Keeps nothing.
     pub fn none() -> Self {
-        Cache { folder: None }
+        Cache::of(None)
     }
 
     /// Where the environment wants it: `CALLSPAN_CACHE_DIR` (empty for none), else `callspan` in the user's cache
     /// folder.
     pub fn from_environment(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let folder = match variable("CALLSPAN_CACHE_DIR") {
+        Cache::of(match variable("CALLSPAN_CACHE_DIR") {
             Some(folder) => (!folder.is_empty()).then(|| PathBuf::from(folder)),
             None => set("XDG_CACHE_HOME")
                 .or_else(|| set("HOME").map(|home| home.join(".cache")))
                 .map(|caches| caches.join("callspan")),
-        };
-        Cache { folder }
+        })
+    }
+
+    fn of(folder: Option<PathBuf>) -> Self {
+        Cache { folder, was_told: Arc::default() }
     }
 
     /// The compiled form of a component: from the cache, or compiled now and kept for the next time.
     ///
     /// # Errors
-    /// When the component does not compile. A cache that cannot be used is no error: it is logged.
+    /// When the component does not compile. A cache that cannot be used is no error: it is logged, once.
     pub(super) fn compile(&self, engine: &Engine, component: &[u8]) -> wasmtime::Result<Component> {
-        let Some(folder) = &self.folder else { return Component::new(engine.wasmtime(), component) };
-        let path = folder.join(file_name(engine, component));
-        match load(engine, folder, &path) {
-            Ok(Some(compiled)) => return Ok(compiled),
-            Ok(None) => {}
+        let Some(path) = &self.folder else { return compile(engine, component) };
+        let name = file_name(engine, component);
+        let found = Folder::open(path).map(|folder| folder.map(|folder| load(engine, &folder, &name)));
+        match found {
+            Ok(Some(Ok(Some(compiled)))) => return Ok(compiled),
+            Ok(None | Some(Ok(None))) => {}
+            Ok(Some(Err(error))) => {
+                let path = path.join(&name);
+                tracing::warn!(path = %path.display(), %error, "compiling the plugin anew, its compiled form cannot be used");
+            }
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "compiling the plugin anew, its compiled form cannot be used")
+                self.tell(&error);
+                return compile(engine, component);
             }
         }
-        let compiled = Component::new(engine.wasmtime(), component)?;
-        if let Err(error) =
-            compiled.serialize().map_err(io::Error::other).and_then(|bytes| store(folder, &path, &bytes))
-        {
-            tracing::warn!(path = %path.display(), %error, "the compiled plugin is not kept, so the next start compiles it again");
+        let compiled = compile(engine, component)?;
+        let store = |folder: Folder| store(&folder, &name, &compiled, Readers::Own);
+        if let Err(error) = Folder::make(path, Readers::Own).and_then(store) {
+            self.tell(&error);
         }
         Ok(compiled)
     }
+
+    /// The same for a service that is started later: what is compiled has to be kept. What root keeps can be read by
+    /// every user.
+    ///
+    /// # Errors
+    /// When the component does not compile, and when it cannot be kept.
+    pub(super) fn keep(&self, engine: &Engine, component: &[u8]) -> Result<Kept, KeepError> {
+        let path = self.folder.as_ref().ok_or(KeepError::NoFolder)?;
+        let failed = |error| KeepError::Folder { path: path.clone(), error };
+        let readers = if rustix::process::geteuid().is_root() { Readers::All } else { Readers::Own };
+        let folder = Folder::make(path, readers).map_err(failed)?;
+        let name = file_name(engine, component);
+        let path = path.join(&name);
+        // What cannot be used is replaced.
+        if let Ok(Some(component)) = load(engine, &folder, &name) {
+            return Ok(Kept { component, path, was_there: true });
+        }
+        let component = compile(engine, component).map_err(KeepError::Compile)?;
+        store(&folder, &name, &component, readers).map_err(failed)?;
+        Ok(Kept { component, path, was_there: false })
+    }
+
+    fn tell(&self, error: &io::Error) {
+        if let Some(folder) = &self.folder
+            && !self.was_told.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(folder = %folder.display(), %error, "compiled plugins are not kept, so every start compiles them");
+        }
+    }
+}
+
+fn compile(engine: &Engine, component: &[u8]) -> wasmtime::Result<Component> {
+    let started = Instant::now();
+    let compiled = Component::new(engine.wasmtime(), component)?;
+    tracing::info!(bytes = component.len(), milliseconds = started.elapsed().as_millis(), "plugin compiled");
+    Ok(compiled)
 }
 
 fn file_name(engine: &Engine, component: &[u8]) -> String {
@@ -96,26 +172,21 @@ fn file_name(engine: &Engine, component: &[u8]) -> String {
     format!("{hex}.cwasm")
 }
 
-/// What is kept at this path; none when nothing is.
-fn load(engine: &Engine, folder: &Path, path: &Path) -> io::Result<Option<Component>> {
-    let file = match open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    check_folder(folder)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || !is_own(&metadata) || metadata.mode() & 0o022 != 0 {
-        return Err(io::Error::other("the file belongs to somebody else, or others may write it"));
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+/// What is kept under this name; none when nothing is.
+fn load(engine: &Engine, folder: &Folder, name: &str) -> io::Result<Option<Component>> {
+    let Some(bytes) = folder.read(name, FILE_BYTES_MAX)? else { return Ok(None) };
     let sealed = bytes.strip_prefix(HEADER).and_then(|rest| rest.split_first_chunk::<32>());
-    let (digest, compiled) = sealed.ok_or_else(|| io::Error::other("the file is no compiled plugin"))?;
+    let (digest, compiled) =
+        sealed.ok_or_else(|| io::Error::other("the file is no compiled plugin of this version"))?;
     if Sha256::digest(compiled)[..] != digest[..] {
         return Err(io::Error::other("the file is damaged"));
     }
     deserialize(engine, compiled).map(Some).map_err(|error| io::Error::other(format!("{error:#}")))
+}
+
+fn store(folder: &Folder, name: &str, component: &Component, readers: Readers) -> io::Result<()> {
+    let compiled = component.serialize().map_err(io::Error::other)?;
+    folder.write(name, &[HEADER, &Sha256::digest(&compiled), &compiled], readers)
 }
 
 #[expect(
@@ -123,45 +194,9 @@ fn load(engine: &Engine, folder: &Path, path: &Path) -> io::Result<Option<Compon
     reason = "compiled code can only be taken on trust; the module says what makes these bytes trustworthy"
 )]
 fn deserialize(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes were written by `store` of a process of this user, into a folder only this user may enter, and
-    // are those whose digest was checked.
+    // SAFETY: the bytes were written by `store` of a process of this user or of root, into a folder that nobody else may
+    // write, and are those whose digest was checked.
     unsafe { Component::deserialize(engine.wasmtime(), compiled) }
-}
-
-/// Puts a file in place whole or not at all.
-fn store(folder: &Path, path: &Path, compiled: &[u8]) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    check_folder(folder)?;
-    let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-        for part in [HEADER.as_slice(), &Sha256::digest(compiled), compiled] {
-            file.write_all(part)?;
-        }
-        std::fs::rename(&unfinished, path)
-    };
-    write().inspect_err(|_| {
-        // What could not be written is of no use; that it may not be there to be removed is no further error.
-        let _removed = std::fs::remove_file(&unfinished);
-    })
-}
-
-fn check_folder(folder: &Path) -> io::Result<()> {
-    let metadata = std::fs::symlink_metadata(folder)?;
-    if !metadata.is_dir() || !is_own(&metadata) || metadata.mode() & 0o077 != 0 {
-        let problem = format!("{} is not a folder of this user that is closed to others (chmod 700)", folder.display());
-        return Err(io::Error::other(problem));
-    }
-    Ok(())
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let no_links = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    OpenOptions::new().read(true).custom_flags(no_links).open(path)
-}
-
-fn is_own(metadata: &std::fs::Metadata) -> bool {
-    metadata.uid() == rustix::process::geteuid().as_raw()
 }
 
 /// Hashes with SHA-256, so that names are the same in every process.
@@ -178,94 +213,4 @@ impl Hasher for Fingerprint {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt;
-
-    /// The smallest component there is.
-    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
-
-    struct Kept {
-        engine: Engine,
-        folder: tempfile::TempDir,
-        path: PathBuf,
-    }
-
-    fn kept() -> Kept {
-        let engine = Engine::new().expect("an engine starts");
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).expect("its mode can be set");
-        Cache::in_folder(folder.path().to_owned()).compile(&engine, COMPONENT).expect("the component compiles");
-        let path = folder.path().join(file_name(&engine, COMPONENT));
-        Kept { engine, folder, path }
-    }
-
-    impl Kept {
-        fn load(&self) -> io::Result<Option<Component>> {
-            load(&self.engine, self.folder.path(), &self.path)
-        }
-    }
-
-    #[test]
-    fn what_was_compiled_is_found_again() {
-        assert!(kept().load().is_ok_and(|compiled| compiled.is_some()));
-    }
-
-    #[test]
-    fn a_damaged_file_is_not_loaded_and_is_replaced() {
-        let kept = kept();
-        let mut bytes = fs::read(&kept.path).expect("the file is there");
-        *bytes.last_mut().expect("it holds something") ^= 1;
-        fs::write(&kept.path, bytes).expect("it can be written");
-        assert!(kept.load().is_err());
-        Cache::in_folder(kept.folder.path().to_owned())
-            .compile(&kept.engine, COMPONENT)
-            .expect("the component compiles");
-        assert!(kept.load().is_ok_and(|compiled| compiled.is_some()));
-    }
-
-    #[test]
-    fn a_torn_file_is_not_loaded() {
-        let kept = kept();
-        fs::write(&kept.path, &HEADER[..20]).expect("it can be written");
-        assert!(kept.load().is_err());
-    }
-
-    #[test]
-    fn a_file_that_others_may_write_is_not_loaded() {
-        let kept = kept();
-        fs::set_permissions(&kept.path, Permissions::from_mode(0o622)).expect("its mode can be set");
-        assert!(kept.load().is_err());
-    }
-
-    #[test]
-    fn a_folder_that_others_may_enter_is_not_used() {
-        let kept = kept();
-        fs::set_permissions(kept.folder.path(), Permissions::from_mode(0o755)).expect("its mode can be set");
-        assert!(kept.load().is_err());
-        assert!(store(kept.folder.path(), &kept.path, b"").is_err());
-    }
-
-    #[test]
-    fn a_symbolic_link_is_not_followed() {
-        let kept = kept();
-        let elsewhere = kept.folder.path().join("elsewhere");
-        fs::rename(&kept.path, &elsewhere).expect("it can be moved");
-        std::os::unix::fs::symlink(&elsewhere, &kept.path).expect("a link can be made");
-        assert!(kept.load().is_err());
-    }
-
-    #[test]
-    fn the_environment_says_where() {
-        let variables = |set: &'static [(&str, &str)]| {
-            move |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
-        };
-        let folder = |set| Cache::from_environment(variables(set)).folder;
-        assert_eq!(folder(&[("CALLSPAN_CACHE_DIR", "/a"), ("HOME", "/h")]), Some(PathBuf::from("/a")));
-        assert_eq!(folder(&[("CALLSPAN_CACHE_DIR", ""), ("HOME", "/h")]), None);
-        assert_eq!(folder(&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")]), Some(PathBuf::from("/x/callspan")));
-        assert_eq!(folder(&[("HOME", "/h")]), Some(PathBuf::from("/h/.cache/callspan")));
-        assert_eq!(folder(&[]), None);
-    }
-}
+mod tests;

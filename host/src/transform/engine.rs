@@ -37,6 +37,16 @@ impl Engine {
         Ok(Engine { engine, ticker })
     }
 
+    /// One that is set up otherwise.
+    #[cfg(test)]
+    pub(super) fn changed(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config(pool());
+        change(&mut config);
+        let engine = wasmtime::Engine::new(&config).expect("an engine starts");
+        let ticker = Arc::new(Ticker::start(engine.clone()).expect("a thread starts"));
+        Engine { engine, ticker }
+    }
+
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.engine
     }

@@ -1,6 +1,7 @@
 //! What can go wrong with a plugin: while it is loaded, and while it runs.
 
 use super::admit::Breach;
+use super::loader::BUILTIN;
 use super::wasi::{NotGranted, is_wasi};
 use crate::record::Rejection;
 use std::fmt;
@@ -9,49 +10,82 @@ use std::path::PathBuf;
 use std::time::Duration;
 use wasmtime::Trap;
 
-/// Why a plugin is not taken into service.
+/// Why a plugin is not taken into service: what was expected, what was found, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("start the WebAssembly engine: {0:#}")]
     Engine(wasmtime::Error),
     #[error("start the thread that interrupts guests: {0}")]
     Ticker(io::Error),
-    #[error("read plugin {}: {error}", path.display())]
+    #[error("read plugin {}: {error}; give the path of a component that this user may read, or {BUILTIN}", path.display())]
     Read { path: PathBuf, error: io::Error },
-    #[error("load plugin {plugin}: it has {bytes} bytes, more than the limit of {limit}")]
+    #[error(
+        "load plugin {plugin}: it has {bytes} bytes, more than the limit of {limit}; take names and debugging sections out \
+         of it (`wasm-tools strip`)"
+    )]
     TooLarge { plugin: String, bytes: u64, limit: usize },
     #[error(
-        "load plugin {plugin}: it is not WebAssembly; a plugin is a component, as `wasm-tools component new` or a guest SDK makes it"
+        "load plugin {plugin}: it is not WebAssembly, which begins with 00 61 73 6d: it {beginning}; a plugin is a \
+         component, as `wasm-tools component new` or a guest SDK makes it"
     )]
-    NotWebAssembly { plugin: String },
-    #[error("load plugin {plugin}: it is not a WebAssembly component: {error:#}")]
+    NotWebAssembly { plugin: String, beginning: String },
+    #[error(
+        "load plugin {plugin}: it is not a WebAssembly component but a core module; make one of it with \
+         `wasm-tools component new`, or build it with a guest SDK"
+    )]
+    CoreModule { plugin: String },
+    #[error(
+        "load plugin {plugin}: it is not a WebAssembly component that this host can compile: {error:#}; build or fetch it \
+         again if it was damaged, and without memory64, several memories, tail calls, relaxed SIMD and threads"
+    )]
     NotAComponent { plugin: String, error: wasmtime::Error },
-    #[error("load plugin {plugin}: it asks for {imports}")]
-    Imports { plugin: String, imports: Imports },
-    #[error("load plugin {plugin}: what it expects of WASI is not what WASI has: {error:#}")]
+    #[error(
+        "load plugin {plugin}: it asks for {}, but a plugin may import nothing; build it without WASI (for Rust: \
+         wasm32-unknown-unknown){}",
+        some(imports),
+        or_grant(imports)
+    )]
+    Imports { plugin: String, imports: Vec<String> },
+    #[error("load plugin {plugin}: what it expects of WASI is not what WASI has: {error:#}; build it for WASI 0.2")]
     Wasi { plugin: String, error: wasmtime::Error },
-    #[error("load plugin {plugin}: it does not export {expected}; it exports {}", found.join(", "))]
+    #[error(
+        "load plugin {plugin}: it does not export {expected}; it exports {}; {}",
+        some(found),
+        another(found, expected)
+    )]
     Exports { plugin: String, expected: &'static str, found: Vec<String> },
-    #[error("load plugin {plugin}: its exports do not have the types of the contract: {error:#}")]
+    #[error(
+        "load plugin {plugin}: its exports do not have the types of the contract: {error:#}; build it against \
+         wit/callspan.wit as it was released, a released version never changes"
+    )]
     Types { plugin: String, error: wasmtime::Error },
-    #[error("load plugin {plugin}: its description is wrong: {problem}")]
+    #[error("load plugin {plugin}: its description is wrong: {problem}; wit/callspan.wit says what it may be")]
     Description { plugin: String, problem: String },
-    #[error("configure plugin {plugin}: {}", OptionProblems(problems))]
+    #[error(
+        "configure plugin {plugin}: {}; `callspan inspect` shows the schema of its options",
+        OptionProblems(problems)
+    )]
     Options { plugin: String, problems: Vec<OptionProblem> },
-    #[error("describe plugin {plugin}: it {error}")]
+    #[error(
+        "describe plugin {plugin}: it {error}; a plugin has to say what it is before it is given options or records"
+    )]
     Describe { plugin: String, error: String },
-    #[error("configure plugin {plugin}: it {error}")]
+    #[error(
+        "configure plugin {plugin}: it {error}; a plugin has to answer options that it cannot take with diagnostics"
+    )]
     Configure { plugin: String, error: String },
-    #[error("try plugin {plugin}: it {error}")]
+    #[error(
+        "try plugin {plugin}: it {error}; a plugin has to refuse a record that it cannot map, such as {{}}, with \
+         `rejected`"
+    )]
     Trial { plugin: String, error: String },
+    #[error(
+        "keep the compiled plugin {plugin}: there is no folder for it; name one with --output or CALLSPAN_CACHE_DIR"
+    )]
+    NoFolder { plugin: String },
+    #[error("keep the compiled plugin {plugin} in {}: {error}; make that good, or name another folder with --output", path.display())]
+    Keep { plugin: String, path: PathBuf, error: io::Error },
 }
-
-/// So many of the things that a component asks for are told.
-const IMPORTS_SHOWN: usize = 3;
-
-/// What a component imports and does not get.
-#[derive(Debug)]
-pub struct Imports(pub(super) Vec<String>);
 
 /// One thing that is wrong with a plugin's options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,25 +97,6 @@ pub struct OptionProblem {
 
 struct OptionProblems<'p>(&'p [OptionProblem]);
 
-impl fmt::Display for Imports {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Imports(imports) = self;
-        let (shown, others) = imports.split_at(imports.len().min(IMPORTS_SHOWN));
-        f.write_str(&shown.join(", "))?;
-        if !others.is_empty() {
-            write!(f, " and {} more", others.len())?;
-        }
-        f.write_str(", but a plugin may import nothing; ")?;
-        f.write_str("build it without WASI (for Rust: wasm32-unknown-unknown)")?;
-        if imports.iter().all(|import| is_wasi(import)) {
-            f.write_str(
-                ", or, if its language cannot do without, grant it WASI in name only: `wasi: stub`, or --wasi stub",
-            )?;
-        }
-        Ok(())
-    }
-}
-
 impl fmt::Display for OptionProblems<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {
@@ -90,6 +105,36 @@ impl fmt::Display for OptionProblems<'_> {
             write!(f, "{separator}{path}: {}", problem.message)?;
         }
         Ok(())
+    }
+}
+
+/// The first few of a list that may be long.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = names.get(..SHOWN).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 if names.is_empty() => "nothing".to_owned(),
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// What helps a plugin that asks for nothing but WASI.
+fn or_grant(imports: &[String]) -> &'static str {
+    if imports.iter().all(|import| is_wasi(import)) {
+        ", or, if its language cannot do without, grant it WASI in name only: `wasi: stub`, or --wasi stub"
+    } else {
+        ""
+    }
+}
+
+/// What helps a plugin that exports something else.
+fn another(found: &[String], expected: &str) -> &'static str {
+    let interface = expected.split('@').next().unwrap_or(expected);
+    if found.iter().any(|name| name.split('@').next() == Some(interface)) {
+        "that is another version: build it against this program's wit/callspan.wit, or run it with a callspan that speaks it"
+    } else {
+        "build it against wit/callspan.wit"
     }
 }
 

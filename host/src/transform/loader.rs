@@ -1,12 +1,12 @@
 //! Takes a plugin into service: its size, its imports and exports, its description, its options, a trial.
 
 use super::Plugin;
-use super::cache::Cache;
+use super::cache::{Cache, KeepError, Kept};
 use super::call::Instances;
 use super::contract::bindings::TransformPre;
 use super::contract::{Contract, EXPORT};
 use super::engine::Engine;
-use super::error::{Imports, LoadError};
+use super::error::LoadError;
 use super::fingerprint;
 use super::hold::PluginHold;
 use super::limits::Limits;
@@ -72,6 +72,16 @@ struct Described {
     contract: Contract,
     /// What it asks its host for.
     imports: Vec<String>,
+}
+
+/// What was compiled ahead of time.
+#[derive(Debug)]
+pub struct Compiled {
+    pub contract: Contract,
+    /// Where it is kept.
+    pub path: PathBuf,
+    /// Whether it was kept there before.
+    pub was_there: bool,
 }
 
 /// Loads plugins for one engine.
@@ -204,20 +214,50 @@ impl Loader {
         Ok(Inspected { contract, bytes: component.len(), imports })
     }
 
+    /// Keeps the compiled form of a plugin for services that are started later. Whether it may import WASI is for them to say.
+    ///
+    /// # Errors
+    /// When it is not a component of the contract, or cannot be kept.
+    pub fn compile(&self, source: &Source) -> Result<Compiled, LoadError> {
+        let limits = Limits::default();
+        let plugin = source.name();
+        let component = source.read(limits.component_bytes_max)?;
+        check_magic(&plugin, &component)?;
+        let Kept { component, path, was_there } =
+            self.cache.keep(&self.engine, &component).map_err(|error| match error {
+                KeepError::Compile(error) => LoadError::NotAComponent { plugin: plugin.clone(), error },
+                KeepError::NoFolder => LoadError::NoFolder { plugin: plugin.clone() },
+                KeepError::Folder { path, error } => LoadError::Keep { plugin: plugin.clone(), path, error },
+            })?;
+        let Described { contract, .. } = self.introduce(&plugin, &component, &limits, Wasi::Stub)?;
+        Ok(Compiled { contract, path, was_there })
+    }
+
     fn describe(&self, plugin: &str, component: &[u8], limits: &Limits, granted: Wasi) -> Result<Described, LoadError> {
+        let component = self.compiled(plugin, component)?;
+        self.introduce(plugin, &component, limits, granted)
+    }
+
+    fn compiled(&self, plugin: &str, component: &[u8]) -> Result<Component, LoadError> {
+        check_magic(plugin, component)?;
+        let compiled = self.cache.compile(&self.engine, component);
+        compiled.map_err(|error| LoadError::NotAComponent { plugin: plugin.to_owned(), error })
+    }
+
+    /// Has a component say what it is.
+    fn introduce(
+        &self,
+        plugin: &str,
+        component: &Component,
+        limits: &Limits,
+        granted: Wasi,
+    ) -> Result<Described, LoadError> {
         let named = || plugin.to_owned();
-        if !component.starts_with(b"\0asm") {
-            return Err(LoadError::NotWebAssembly { plugin: named() });
-        }
-        let component = self
-            .cache
-            .compile(&self.engine, component)
-            .map_err(|error| LoadError::NotAComponent { plugin: named(), error })?;
-        let imports = self.check_exterior(plugin, &component, granted)?;
+        let imports = self.check_exterior(plugin, component, granted)?;
         let mut linker = Linker::new(self.engine.wasmtime());
-        wasi::define(&mut linker, &component).map_err(|error| LoadError::Wasi { plugin: named(), error })?;
+        wasi::define(&mut linker, component).map_err(|error| LoadError::Wasi { plugin: named(), error })?;
         let types = |error| LoadError::Types { plugin: named(), error };
-        let prepared = linker.instantiate_pre(&component).and_then(TransformPre::new).map_err(types)?;
+        let prepared = linker.instantiate_pre(component).and_then(TransformPre::new).map_err(types)?;
         let instances = Instances::new(prepared);
         let description = instances
             .describe(&self.engine, limits)
@@ -234,12 +274,26 @@ impl Loader {
         let imports: Vec<String> = exterior.imports(engine).map(|(name, _)| name.to_owned()).collect();
         let is_granted = |import: &String| granted == Wasi::Stub && wasi::is_wasi(import);
         if !imports.iter().all(is_granted) {
-            return Err(LoadError::Imports { plugin: plugin.to_owned(), imports: Imports(imports) });
+            return Err(LoadError::Imports { plugin: plugin.to_owned(), imports });
         }
         let found: Vec<String> = exterior.exports(engine).map(|(name, _)| name.to_owned()).collect();
         if !found.iter().any(|name| name == EXPORT) {
             return Err(LoadError::Exports { plugin: plugin.to_owned(), expected: EXPORT, found });
         }
         Ok(imports)
+    }
+}
+
+/// What the first bytes say: a component, or something that is often taken for one.
+fn check_magic(plugin: &str, component: &[u8]) -> Result<(), LoadError> {
+    let plugin = plugin.to_owned();
+    match component {
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::CoreModule { plugin }),
+        [0, b'a', b's', b'm', ..] => Ok(()),
+        [] => Err(LoadError::NotWebAssembly { plugin, beginning: "is empty".to_owned() }),
+        _ => {
+            let bytes: Vec<String> = component.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            Err(LoadError::NotWebAssembly { plugin, beginning: format!("begins with {}", bytes.join(" ")) })
+        }
     }
 }
