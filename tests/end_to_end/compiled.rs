@@ -7,15 +7,16 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Two mappings that are different components.
-fn two_plugins() -> String {
+/// Mappings that are different components, one of them a candidate.
+fn three_plugins() -> String {
     format!(
         "sources: {{ pushes: {{ type: http_server, address: '127.0.0.1:0' }} }}\n\
          transforms:\n  \
-           calls: {{ type: plugin, inputs: [pushes] }}\n  \
+           calls: {{ type: plugin, inputs: [pushes], shadow: {:?} }}\n  \
            same: {{ type: plugin, inputs: [pushes], resource: {{ region: south }} }}\n  \
            others: {{ type: plugin, inputs: [pushes], plugin: {:?} }}\n\
          sinks: {{ lines: {{ type: console, inputs: [calls, same, others] }} }}\n",
+        guests::CONNECT_SKETCH,
         guests::OBEDIENT
     )
 }
@@ -48,10 +49,10 @@ fn lines_with(service: &Service, text: &str) -> usize {
 #[test]
 fn a_service_compiles_nothing_that_was_compiled_ahead() {
     let (_image, folder) = image();
-    let compiled = compile(&two_plugins(), &folder);
+    let compiled = compile(&three_plugins(), &folder);
     let plugins: Vec<_> = compiled.iter().map(|line| (line["name"].as_str(), line["compiled"].as_bool())).collect();
-    assert_eq!(plugins, [(Some("tccc"), Some(true)), (Some("obedient"), Some(true))]);
-    let again = compile(&two_plugins(), &folder);
+    assert_eq!(plugins, ["tccc", "connect-sketch", "obedient"].map(|name| (Some(name), Some(true))));
+    let again = compile(&three_plugins(), &folder);
     assert!(again.iter().all(|line| line["compiled"] == false), "{again:?}");
     assert!(compiled.iter().all(|line| Path::new(line["path"].as_str().expect("a path")).starts_with(&folder)));
 
@@ -71,7 +72,8 @@ fn a_service_compiles_nothing_that_was_compiled_ahead() {
     };
     for user in users {
         let cache = folder.display().to_string();
-        let service = Service::new().config(&two_plugins()).variable("CALLSPAN_CACHE_DIR", &cache).under(user).start();
+        let service =
+            Service::new().config(&three_plugins()).variable("CALLSPAN_CACHE_DIR", &cache).under(user).start();
         assert_eq!(service.push(records::SEED).status, 200, "{}", service.log());
         assert_eq!(
             (lines_with(&service, "compiled"), lines_with(&service, "WARN")),
@@ -86,7 +88,7 @@ fn a_service_compiles_nothing_that_was_compiled_ahead() {
 #[test]
 fn a_compiled_plugin_that_was_tampered_with_is_compiled_anew() {
     let (_image, folder) = image();
-    let compiled = compile(&two_plugins(), &folder);
+    let compiled = compile(&three_plugins(), &folder);
     let path = compiled[0]["path"].as_str().expect("a path");
     let mut bytes = fs::read(path).expect("it was made");
     let at = bytes.len() / 2;
@@ -109,7 +111,7 @@ fn a_service_whose_folder_cannot_be_used_starts_and_says_so_once() {
     fs::create_dir_all(&open).expect("the folder is ours");
     fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("the folder is ours");
     for (folder, reason) in [("/proc/callspan/compiled", "No such file"), (&open.display().to_string(), "mode 777")] {
-        let service = Service::new().config(&two_plugins()).variable("CALLSPAN_CACHE_DIR", folder).start();
+        let service = Service::new().config(&three_plugins()).variable("CALLSPAN_CACHE_DIR", folder).start();
         assert_eq!(lines_with(&service, "compiled plugins are not kept"), 1, "{}", service.log());
         assert!(service.log().contains(reason) && service.log().contains(folder), "{}", service.log());
         assert_eq!(lines_with(&service, "plugin compiled"), 3, "{}", service.log());

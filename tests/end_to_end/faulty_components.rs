@@ -95,6 +95,19 @@ fn a_description_that_is_wrong_is_refused_by_what_is_wrong() {
     assert!(shown.code == Some(0) && !shown.stdout.contains('\u{1b}'), "{shown:#?}");
 }
 
+/// What it would say the next time is not asked: its first description holds for all that it returns.
+#[test]
+fn a_component_that_describes_itself_otherwise_each_time_is_held_to_the_first() {
+    let component = guests::with_fault("changing");
+    let plugin = component.display().to_string();
+    let shown = inspect(&plugin);
+    assert!(shown.stdout.starts_with("obedient 0.1.0 ") && shown.stdout.contains("obedient.phone"), "{shown:#?}");
+    let input: Vec<String> = (0..200).map(|number| records::command(&number.to_string(), "")).collect();
+    let mapped = Callspan::transform().arguments(["--plugin", &plugin]).input(input.join("\n")).run();
+    assert_eq!((mapped.code, mapped.stdout.lines().count()), (Some(0), 200), "{}", mapped.stderr);
+    assert!(mapped.stdout.lines().all(|line| line.contains(r#""version":"0.1.0""#)), "{}", mapped.stdout);
+}
+
 /// A file that is larger than a component may be is refused by its size: reading it would take all of the memory that
 /// the command may have.
 #[test]

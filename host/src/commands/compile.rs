@@ -6,6 +6,7 @@ use crate::args::{Compile, Listing};
 use crate::config::Overrides;
 use crate::transform::{Cache, Compiled, Engine, Loader, Source};
 use serde::Serialize;
+use std::iter;
 
 /// A plugin as programs read it.
 #[derive(Serialize)]
@@ -33,7 +34,7 @@ pub(super) fn run(arguments: Compile) -> Result<Verdict, Failure> {
     Ok(Verdict::Good)
 }
 
-/// Each plugin once, with the part of the configuration that names it first.
+/// Each plugin once, candidates too, with the part of the configuration that names it first.
 fn sources(arguments: &Compile) -> Result<Vec<(Option<String>, Source)>, Failure> {
     let Some(file) = &arguments.config else {
         return Ok(arguments.plugins.iter().map(|plugin| (None, Source::parse(plugin))).collect());
@@ -41,8 +42,10 @@ fn sources(arguments: &Compile) -> Result<Vec<(Option<String>, Source)>, Failure
     let plan = read_config(Some(file))?.plan(&Overrides::default(), &variable)?;
     let mut sources: Vec<(Option<String>, Source)> = Vec::new();
     for transform in plan.transforms {
-        if sources.iter().all(|(_, source)| *source != transform.plan.plugin) {
-            sources.push((Some(format!("transforms.{}", transform.name)), transform.plan.plugin));
+        for plugin in iter::once(transform.plan.plugin).chain(transform.plan.shadow) {
+            if sources.iter().all(|(_, source)| *source != plugin) {
+                sources.push((Some(format!("transforms.{}", transform.name)), plugin));
+            }
         }
     }
     Ok(sources)

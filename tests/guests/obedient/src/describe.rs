@@ -1,6 +1,7 @@
 //! What the guest declares, and the indices by which the rest of it refers to the declarations.
 
 use crate::exports::callspan::transform::plugin::{AttributeDefinition, Description, MetricDefinition};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) const SERVICE_NAME: u32 = 0;
 pub(crate) const TEXT: u32 = 1;
@@ -22,6 +23,9 @@ pub(crate) const UNDECLARED_NAME: u32 = 2;
 
 pub(crate) const TICK: u32 = 0;
 pub(crate) const UNDECLARED_EVENT: u32 = 1;
+
+/// How often it was asked.
+static CALLS: AtomicU32 = AtomicU32::new(0);
 
 const OPTIONS_SCHEMA: &str = r#"{"type":"object","properties":{"refuse":{"type":"boolean"},"obey":{"type":"boolean"}},"additionalProperties":false}"#;
 
@@ -53,6 +57,10 @@ pub(crate) fn description(fault: &str) -> Description {
         "schema-no-schema" => description.options_schema = "7".into(),
         "huge-schema" => description.options_schema = " ".repeat(64 << 20),
         "version-2" | "other-values" | "traps" | "refuses" => description.version = "0.2.0".into(),
+        "changing" if CALLS.fetch_add(1, Ordering::Relaxed) > 0 => {
+            description.version = "0.2.0".into();
+            description.attributes.truncate(1);
+        }
         "not-printable" => description.attributes[1].brief = "\u{1b}[2J".into(),
         _ => {}
     }
