@@ -5,6 +5,7 @@
 //! | the end of the journal is torn, as after any crash | it is cut off: nobody was told that it is stored |
 //! | a journal that ends too early, which the watermark, the number of records in a segment, or a later journal tells | its bytes are put into the quarantine; what is missing is counted |
 //! | a journal that cannot be read | it is put into the quarantine, and the others are read |
+//! | state that is older than the tables, since the library takes a damaged transaction for a later one | what is in the tables counts: records the state does not know wait for their consumers |
 //! | a block of records that cannot be read | its records are counted as damaged when somebody comes to them |
 //! | tables that cannot be opened | the start is refused, with the folder to move away |
 
@@ -17,7 +18,7 @@ use super::rows::{ConsumerRow, LogRow, SegmentRow};
 use super::seal::Seal;
 use super::versions;
 use super::watermark::Watermark;
-use super::{CONSUMER_PREFIX, LOG_KEY, Limits, SEGMENT_PREFIX, Store, Table, Transaction, segment_key};
+use super::{CONSUMER_PREFIX, LOG_KEY, Limits, SEGMENT_PREFIX, Store, Table, Transaction, id_key, segment_key};
 use crate::queue::{OpenError, Settings, StoreError};
 use bytes::Bytes;
 use prost::Message;
@@ -150,7 +151,12 @@ impl Store {
         if let Some(key_id) = self.reader.seal().key_id() {
             self.log.key_id = Bytes::copy_from_slice(&key_id);
         }
-        let mut lost = self.count_missing()? + self.pass_ids()?;
+        // A number that is given twice would have a new consumer take another one's deliveries for its own.
+        let numbers = self.followers.values().map(|follower| super::locked(follower).number + 1);
+        self.log.next_consumer = numbers.fold(self.log.next_consumer, u32::max);
+        let (missing, unknown) = self.compare_segments(now_ms)?;
+        let (passed, found) = self.pass_ids()?;
+        let mut lost = missing + passed;
         match self.count_letters() {
             Ok((letters, bytes)) => {
                 lost += self.log.letters.saturating_sub(letters);
@@ -161,30 +167,39 @@ impl Store {
             }
             Err(error) => return Err(error),
         }
-        if lost > 0 {
-            self.give_up_missing()?;
+        if lost > 0 || unknown > 0 || found > 0 {
+            self.count_waiting()?;
         }
         self.keep_house(now_ms)?;
         self.write(true)?;
         Ok(lost)
     }
 
-    /// Records that a segment is said to hold and does not; from now on it is not said any more.
-    fn count_missing(&mut self) -> Result<u64, StoreError> {
-        let mut missing = 0;
-        for (number, segment) in &mut self.segments {
-            let records = self.reader.with(|database| Ok(database.count(*number)))?;
+    /// Records that a segment is said to hold and does not, and those that it holds and is not said to. From now on it is
+    /// said what is there.
+    fn compare_segments(&mut self, now_ms: u64) -> Result<(u64, u64), StoreError> {
+        let (mut missing, mut unknown) = (0, 0);
+        let numbers: Vec<u32> = self.segments.keys().copied().collect();
+        for number in numbers {
+            let records = self.reader.with(|database| Ok(database.count(number)))?;
+            let Some(segment) = self.segments.get_mut(&number) else { continue };
             if records < segment.records {
                 missing += segment.records - records;
                 segment.records = records;
-                self.pending.put(Table::State, segment_key(*number), segment.encode_to_vec());
+            } else if records > segment.records {
+                let known = segment.records;
+                *segment = self.reader.with(|database| measured(database, number, segment, now_ms))?;
+                unknown += segment.records.saturating_sub(known);
+            } else {
+                continue;
             }
+            self.pending.put(Table::State, segment_key(number), segment.encode_to_vec());
         }
-        Ok(missing)
+        Ok((missing, unknown))
     }
 
-    /// Consumers do not wait for what is not there any more: for them it is damaged.
-    fn give_up_missing(&mut self) -> Result<(), StoreError> {
+    /// Consumers wait for what is there: what was missing is damaged for them, and what they did not know of is received.
+    fn count_waiting(&mut self) -> Result<(), StoreError> {
         for follower in self.followers.values() {
             let mut following = super::locked(follower);
             let mut lanes = std::mem::take(&mut following.lanes);
@@ -210,8 +225,9 @@ impl Store {
                 }
             }
             following.lanes = lanes;
-            let gone = following.waiting().saturating_sub(waiting);
-            following.count(Fate::Damaged, gone);
+            let known = following.waiting();
+            following.count(Fate::Damaged, known.saturating_sub(waiting));
+            following.counts.received += waiting.saturating_sub(known);
         }
         Ok(())
     }
@@ -229,15 +245,7 @@ impl Store {
                 self.reader.drop_segment(number)?;
                 continue;
             }
-            let mut segment = SegmentRow { records, first_ms: now_ms, last_ms: now_ms, ..SegmentRow::default() };
-            self.reader.with(|database| {
-                for row in database.rows(Table::Records(number), b"") {
-                    let (key, row) = row?;
-                    segment.first_id = if segment.bytes == 0 { id_of(&key).unwrap_or(0) } else { segment.first_id };
-                    segment.bytes += row.len() as u64;
-                }
-                Ok(())
-            })?;
+            let segment = self.reader.with(|database| measured(database, number, &SegmentRow::default(), now_ms))?;
             self.reader.know_segment(number, segment.first_id);
             self.segments.insert(number, segment);
         }
@@ -245,8 +253,8 @@ impl Store {
     }
 
     /// Ids that were given are not given again, whatever was lost of the state. Records that the state does not know and
-    /// that are there all the same are delivered. How many are missing that were synced.
-    fn pass_ids(&mut self) -> Result<u64, StoreError> {
+    /// that are there all the same are delivered. How many are missing that were synced, and how many of those are there.
+    fn pass_ids(&mut self) -> Result<(u64, u64), StoreError> {
         let known = self.log.next_id;
         // A block that cannot be read says nothing here.
         let after_last = |table| self.reader.with(|database| Ok(database.last_key(table).ok().flatten()));
@@ -256,18 +264,50 @@ impl Store {
             self.log.next_id = self.log.next_id.max(next);
         }
         self.log.next_id = self.log.next_id.max(self.watermark.value());
+        if self.log.next_id == known {
+            return Ok((0, 0));
+        }
+        let mut letters = BTreeSet::new();
+        self.reader.with(|database| {
+            let ids =
+                database.rows(Table::Letters, &id_key(known)).map_while(Result::ok).filter_map(|(key, _)| id_of(&key));
+            letters.extend(ids);
+            Ok(())
+        })?;
         let mut found = 0;
         self.reader.each(known, self.log.next_id, &mut |entry| {
             found += 1;
-            for follower in self.followers.values() {
-                let mut follower = super::locked(follower);
-                if follower.is_following() && follower.takes(&entry) {
-                    follower.counts.received += 1;
-                }
-            }
+            letters.remove(&entry.id);
         })?;
-        Ok(self.watermark.value().saturating_sub(known).saturating_sub(found))
+        let there = found + letters.len() as u64;
+        Ok((self.watermark.value().saturating_sub(known).saturating_sub(there), found))
     }
+}
+
+/// A segment as its table has it: what is known of it, and what can be read.
+fn measured(database: &Database, number: u32, known: &SegmentRow, now_ms: u64) -> Result<SegmentRow, StoreError> {
+    let mut measured = SegmentRow { records: 0, bytes: 0, last_ms: now_ms, ..known.clone() };
+    for row in database.rows(Table::Records(number), b"") {
+        match row {
+            Ok((key, row)) => {
+                if measured.first_id == 0 {
+                    measured.first_id = id_of(&key).unwrap_or(0);
+                }
+                measured.records += 1;
+                measured.bytes += row.len() as u64;
+            }
+            // Those that cannot be read are there as well.
+            Err(error) if is_damage(&error) => {
+                measured.records = database.count(number);
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if known.records == 0 {
+        measured.first_ms = now_ms;
+    }
+    Ok(measured)
 }
 
 /// Nothing has to be looked for at the next start.
