@@ -96,7 +96,13 @@ fn a_refused_record_is_a_partial_success() {
         assert_eq!(spans_of(&exports[seen..]), sorted(good.concat()), "{protocol:?}");
         seen = exports.len();
     }
-    assert!(!service.log().contains("2025550147"), "{}", service.log());
+    let log = service.log();
+    assert!(!log.contains("2025550147"), "{log}");
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("request refused in part")).collect();
+    assert_eq!(lines.len(), Protocol::ALL.len(), "one for each request: {log}");
+    for line in lines {
+        assert!(line.contains(r#""code":"not_json""#) && line.contains(r#""records":2"#), "{line}");
+    }
     for (settlement, number) in [("acknowledged", 9.0), ("rejected", 6.0)] {
         let labels = [r#"component_id="otlp""#, &format!("settlement=\"{settlement}\"")];
         assert_eq!(service.metric("callspan_component_settled_events_total", &labels), number, "{settlement}");

@@ -1,6 +1,7 @@
 //! What is told of a route: the metrics of its transform and its sink, the health of the sink, and log lines when
 //! something changes or is lost.
 
+use crate::log_lines::LogLines;
 use crate::record::Rejection;
 use crate::telemetry::{Component, Counter, Gauge, Reporter, Seconds, metric};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ pub struct Reports {
     health: Reporter,
     numbers: Numbers,
     warned: Arc<Occasion>,
+    log_lines: Arc<LogLines>,
 }
 
 /// Something that is said now and then, however often it happens.
@@ -64,7 +66,15 @@ impl Reports {
             requests: sink.counter(metric::EXPORT_TRIES, &[]),
             request_duration: sink.seconds(metric::EXPORT_DURATION),
         };
-        Reports { sink_name: sink_name.to_owned(), transform, sink, health, numbers, warned: Arc::default() }
+        Reports {
+            sink_name: sink_name.to_owned(),
+            transform,
+            sink,
+            health,
+            numbers,
+            warned: Arc::default(),
+            log_lines: Arc::default(),
+        }
     }
 
     pub(super) fn transformed(&self, records: usize, duration: Duration) {
@@ -88,7 +98,9 @@ impl Reports {
         self.numbers.rejected.add(1);
         let labels = [("error_code", code.as_str()), ("error_type", class.as_str()), ("stage", "processing")];
         self.transform.counter(metric::ERRORS, &labels).add(1);
-        tracing::warn!(plugin, class, code, "record refused");
+        if let Some(omitted) = self.log_lines.next(Instant::now()) {
+            tracing::warn!(plugin, class, code, omitted, "record refused");
+        }
     }
 
     pub(super) fn tried(&self, duration: Duration) {
@@ -104,7 +116,9 @@ impl Reports {
     pub(super) fn refused(&self, code: &str, reason: &str) {
         self.numbers.refused.add(1);
         self.error(code);
-        tracing::error!(sink = self.sink_name, code, reason, "the sink refused a trace for good");
+        if let Some(omitted) = self.log_lines.next(Instant::now()) {
+            tracing::error!(sink = self.sink_name, code, reason, omitted, "the sink refused a trace for good");
+        }
     }
 
     /// A request was refused, and its parts are sent.

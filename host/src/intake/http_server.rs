@@ -36,7 +36,6 @@
 
 pub mod auth;
 mod counters;
-mod log_lines;
 mod openapi;
 mod place;
 mod receive;
@@ -48,9 +47,9 @@ mod tests;
 
 use super::Append;
 use super::body_room::BodyRoom;
+use crate::log_lines::LogLines;
 use auth::{AuthError, AuthSettings, Gate};
 use axum::http::Method;
-use log_lines::LogLines;
 use receive::Intake;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,7 +120,7 @@ pub fn receiver<Q: Append>(
     counters: Arc<Counters>,
 ) -> Result<Receiver<Q>, AuthError> {
     let gate = Gate::new(name, &settings.auth, &counters)?;
-    let (name, log_lines) = (name.to_owned(), LogLines::new());
+    let (name, log_lines) = (name.to_owned(), LogLines::default());
     let held_for_max = settings.body_timeout.saturating_add(settings.answer_timeout);
     let body_room = BodyRoom::new(settings.bodies_bytes_max, held_for_max, &counters.source);
     Ok(Receiver(Arc::new(Intake { name, queue, settings, gate, body_room, counters, log_lines })))

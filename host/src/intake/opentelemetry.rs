@@ -45,6 +45,7 @@ mod tests;
 
 use super::body_room::{BodyRoom, RECORD_BYTES};
 use super::{Append, SourceCounters};
+use crate::log_lines::LogLines;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
@@ -100,7 +101,14 @@ pub fn receiver<Q: Append>(
 ) -> Receiver<Q> {
     let held_for_max = settings.body_timeout.saturating_add(settings.answer_timeout);
     let body_room = BodyRoom::new(settings.bodies_bytes_max, held_for_max, &counters);
-    let intake = Arc::new(Intake { name: name.to_owned(), queue, settings, body_room, counters });
+    let intake = Arc::new(Intake {
+        name: name.to_owned(),
+        queue,
+        settings,
+        body_room,
+        counters,
+        log_lines: LogLines::default(),
+    });
     Receiver { router: router(Arc::clone(&intake)), intake }
 }
 

@@ -5,6 +5,7 @@ use super::checkpoints::{Checkpoints, FileId};
 use super::followed::{Farewell, Followed};
 use super::lines::Content;
 use super::{FileError, ReadFrom, Settings};
+use crate::log_lines::LogLines;
 use crate::record::{Record, Rejection};
 use crate::telemetry::metric::{ERRORS, FILES_OPEN, RECEIVING};
 use crate::telemetry::{Component, Counter, Gauge};
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Files of one source that may be open at a time.
 pub(super) const FILES_OPEN_MAX: usize = 256;
@@ -37,6 +38,7 @@ pub(super) struct Follower {
     /// Those of which it was said that they cannot be read: it is said once.
     unreadable: BTreeSet<PathBuf>,
     has_looked: bool,
+    log_lines: LogLines,
     /// Looks until checkpoints are searched for old ones again.
     looks_until_forgetting: u128,
     files_open: Gauge,
@@ -76,6 +78,7 @@ impl Follower {
             checkpoints,
             unreadable: BTreeSet::new(),
             has_looked: false,
+            log_lines: LogLines::default(),
             looks_until_forgetting: 0,
             files_open: component.gauge(FILES_OPEN, &[]),
             unreadable_errors: errors("file_unreadable", "reader_failed"),
@@ -191,9 +194,11 @@ impl Follower {
         self.budget.give_back(mark.bytes);
         let Some(file) = self.files.get_mut(&mark.file) else { return };
         let offset = file.window.settle(mark.number);
-        if let Some(rejection) = rejection {
+        if let Some(rejection) = rejection
+            && let Some(omitted) = self.log_lines.next(Instant::now())
+        {
             let (path, class, code) = (file.path.display(), &rejection.class, &rejection.code);
-            tracing::warn!(%path, offset, class, code, "record refused");
+            tracing::warn!(%path, offset, class, code, omitted, "record refused");
         }
     }
 

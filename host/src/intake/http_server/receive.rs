@@ -1,7 +1,6 @@
 //! One request: whether it is for us, what is in it, and what became of each record.
 
 use super::auth::{self, Admission, Gate, TOKEN_REQUEST_BYTES_MAX, TokenAnswer};
-use super::log_lines::LogLines;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::{Append, Counters, Settings};
@@ -11,6 +10,7 @@ use crate::intake::body_room::{BodyPlace, BodyRoom, Claim, RECORD_BYTES};
 use crate::intake::postponed::{Postponed, Why};
 use crate::intake::split::{Found, Records, concatenated, whole};
 use crate::intake::store::store;
+use crate::log_lines::LogLines;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, Response, Uri};
@@ -244,7 +244,6 @@ impl<Q: Append> Intake<Q> {
             self.counters.source.refused_request(code);
         }
         let Some(omitted) = self.log_lines.next(Instant::now()) else { return };
-        let omitted = Some(omitted).filter(|omitted| *omitted > 0);
         let records = Some(reply.refused_records()).filter(|records| *records > 0);
         warn!(code, status, source = self.name, %address, records, omitted, "request refused");
     }

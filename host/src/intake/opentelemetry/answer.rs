@@ -67,6 +67,12 @@ impl Tally {
         }
     }
 
+    /// How many were refused, and the code of the first, if any were.
+    pub(super) fn refused(&self) -> Option<(usize, &str)> {
+        let (_, code) = self.refused.first_key_value()?;
+        Some((self.refused.len(), code))
+    }
+
     /// No answer quotes a record: there are indices and codes alone.
     pub(super) fn answer(self) -> Answer {
         if let Some(postponed) = self.postponed {

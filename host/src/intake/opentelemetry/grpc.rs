@@ -17,7 +17,6 @@ use prost::Message;
 use std::sync::Arc;
 use std::time::Instant;
 use tonic::{Code, Status};
-use tracing::warn;
 
 /// How the messages of a request are compressed, if they are.
 const ENCODING: &str = "grpc-encoding";
@@ -80,8 +79,7 @@ pub(super) async fn watch<Q: Append>(
     intake.counters.requests(&name).add(1);
     intake.counters.answered_after(begun.elapsed());
     if code != Code::Ok {
-        intake.counters.refused_request(&name);
-        warn!(code = name, status = i32::from(code), source = intake.name, "request refused");
+        intake.note_refused(&name, i32::from(code).into());
     }
     response
 }

@@ -23,7 +23,6 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tonic::Code;
-use tracing::warn;
 
 pub(super) const PATH: &str = "/v1/logs";
 
@@ -111,8 +110,7 @@ impl<Q: Append> Intake<Q> {
 
     fn refuse(&self, refusal: &Refusal, encoding: Encoding) -> Response<Body> {
         let (status, code) = (refusal.status(), refusal.code());
-        self.counters.refused_request(code);
-        warn!(code, status = status.as_u16(), source = self.name, "request refused");
+        self.note_refused(code, status.as_u16().into());
         let mut response = response(status, encoding, refusal.text(encoding));
         response.headers_mut().extend(refusal.header());
         response

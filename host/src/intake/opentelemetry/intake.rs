@@ -6,9 +6,11 @@ use super::{Append, Settings, SourceCounters};
 use crate::intake::body_room::BodyRoom;
 use crate::intake::split::{Records, whole};
 use crate::intake::store::store;
+use crate::log_lines::LogLines;
 use bytes::Bytes;
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use std::sync::Arc;
+use std::time::Instant;
 use tracing::warn;
 
 /// What every request is held against.
@@ -20,6 +22,7 @@ pub(super) struct Intake<Q> {
     /// What bodies may take of memory.
     pub(super) body_room: BodyRoom,
     pub(super) counters: Arc<SourceCounters>,
+    pub(super) log_lines: LogLines,
 }
 
 /// Why a log record holds nothing to be mapped: its class and its code.
@@ -55,12 +58,24 @@ impl<Q: Append> Intake<Q> {
         }
         for (index, (class, code)) in refusals {
             self.counters.refused_record(code, class);
-            warn!(class, code, source = self.name, "record refused");
             tally.refuse(index, code.to_owned());
         }
         let fates = store(&*self.queue, records.into_iter(), None, self.settings.answer_timeout, &self.counters).await;
         owners.into_iter().zip(fates).for_each(|(index, fate)| tally.add(index, fate));
+        if let Some((records, code)) = tally.refused()
+            && let Some(omitted) = self.log_lines.next(Instant::now())
+        {
+            warn!(code, source = self.name, records, omitted, "request refused in part");
+        }
         tally.answer()
+    }
+
+    /// One line for each request that is refused.
+    pub(super) fn note_refused(&self, code: &str, status: i64) {
+        self.counters.refused_request(code);
+        if let Some(omitted) = self.log_lines.next(Instant::now()) {
+            warn!(code, status, source = self.name, omitted, "request refused");
+        }
     }
 
     /// The records in the body of one log record, of which there is at least one.
