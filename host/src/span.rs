@@ -13,7 +13,7 @@ pub use name::Name;
 pub struct TraceId(pub [u8; 16]);
 
 /// Eight bytes, never all zero.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpanId(pub [u8; 8]);
 
 /// All that one record contributes to one trace. Its spans leave together, in one export request.

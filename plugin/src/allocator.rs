@@ -64,23 +64,41 @@ impl FrontToBack {
         self.end.set((before + missing) * PAGE);
         true
     }
+
+    /// Where a block of this alignment can begin.
+    fn aligned(&self, alignment: usize) -> usize {
+        // It is a power of two, which the compiler does not know here: it would divide.
+        self.next.get().saturating_add(alignment - 1) & !(alignment - 1)
+    }
+
+    /// The rare allocation for which the memory grows, or is looked at for the first time.
+    #[cold]
+    #[inline(never)]
+    fn alloc_more(&self, layout: Layout) -> *mut u8 {
+        if self.end.get() == 0 {
+            self.next.set(&raw const __heap_base as usize);
+            self.end.set(core::arch::wasm32::memory_size(0) * PAGE);
+        }
+        let start = self.aligned(layout.align());
+        if !self.grow(start, layout.size()) {
+            return core::ptr::null_mut();
+        }
+        self.next.set(start + layout.size());
+        start as *mut u8
+    }
 }
 
 #[expect(unsafe_code, reason = "an allocator cannot be written without")]
 // SAFETY: every block lies behind the one before it, in memory that was grown for it.
 unsafe impl GlobalAlloc for FrontToBack {
-    // Compiling it into each of hundreds of places would lengthen every cold start.
-    #[inline(never)]
+    #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if self.end.get() == 0 {
-            self.next.set(&raw const __heap_base as usize);
-            self.end.set(core::arch::wasm32::memory_size(0) * PAGE);
+        let start = self.aligned(layout.align());
+        let end = start.saturating_add(layout.size());
+        if end > self.end.get() {
+            return self.alloc_more(layout);
         }
-        let start = self.next.get().next_multiple_of(layout.align());
-        if !self.grow(start, layout.size()) {
-            return core::ptr::null_mut();
-        }
-        self.next.set(start + layout.size());
+        self.next.set(end);
         start as *mut u8
     }
 

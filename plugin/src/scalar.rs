@@ -167,7 +167,8 @@ impl Integer {
 }
 
 pub(crate) fn is_blank(text: &str) -> bool {
-    text.trim().is_empty()
+    // Most texts begin with something that can be seen.
+    !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && text.trim().is_empty()
 }
 
 /// The longest beginning of a text that is no longer than this many bytes and ends between two characters.

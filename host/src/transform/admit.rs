@@ -11,6 +11,7 @@ use super::privacy::Policy;
 use crate::record::{Position, Rejection};
 use crate::span::{Attribute, Event, Kind, Link, Name, Span, SpanId, Status, Trace, TraceId, Value};
 use std::collections::HashSet;
+use std::mem::take;
 
 /// What everything a plugin returns is held against.
 pub(super) struct Admission<'p> {
@@ -75,8 +76,7 @@ impl Admission<'_> {
         }
         within("spans", trace.spans.len(), self.limits.spans_max)?;
         within("resources", trace.resources.len(), self.limits.spans_max)?;
-        let resources =
-            trace.resources.into_iter().map(|resource| self.resource(resource)).collect::<Checked<Vec<_>>>()?;
+        let resources = each(trace.resources, |resource| self.resource(resource))?;
         let mut weave = Weave {
             admission: self,
             trace_key: &trace.key,
@@ -84,9 +84,13 @@ impl Admission<'_> {
             span_ids: SpanIds::of(&trace.key),
             resource_count: resources.len(),
             ids: Vec::with_capacity(trace.spans.len()),
-            seen: HashSet::with_capacity(trace.spans.len()),
         };
-        let spans = trace.spans.into_iter().map(|span| weave.span(span)).collect::<Checked<Vec<_>>>()?;
+        let spans = each(trace.spans, |span| weave.span(span))?;
+        // Two spans of one key have one id.
+        weave.ids.sort_unstable();
+        if weave.ids.array_windows().any(|[one, next]| one == next) {
+            return Err(Breach::RepeatedSpan);
+        }
         Ok(Trace { id: weave.trace_id, key: trace.key, revision: trace.revision, resources, spans })
     }
 
@@ -101,16 +105,17 @@ impl Admission<'_> {
         Ok(admitted)
     }
 
-    fn attributes(&self, attributes: Vec<guest::Attribute>) -> Checked<Vec<Attribute>> {
+    fn attributes(&self, mut attributes: Vec<guest::Attribute>) -> Checked<Vec<Attribute>> {
         within("attributes in one list", attributes.len(), self.limits.attributes_max)?;
         let mut admitted = Vec::with_capacity(attributes.len());
         let mut seen = Seen::default();
-        for attribute in attributes {
+        // Values are taken out of where they lie: to move them first would cost more than all that is checked here.
+        for attribute in &mut attributes {
             let definition = declared("attribute", &self.contract.attributes, attribute.key)?;
             if !seen.insert(attribute.key) {
                 return Err(Breach::RepeatedAttribute(definition.key.clone()));
             }
-            self.attribute(definition, attribute.value, &mut admitted)?;
+            self.attribute(definition, &mut attribute.value, &mut admitted)?;
         }
         Ok(admitted)
     }
@@ -118,22 +123,25 @@ impl Admission<'_> {
     fn attribute(
         &self,
         definition: &AttributeDefinition,
-        value: guest::Value,
+        value: &mut guest::Value,
         admitted: &mut Vec<Attribute>,
     ) -> Checked<()> {
         let (value_type, value) = match value {
-            guest::Value::Text(text) => (ValueType::Text, Value::Text(self.checked_text(text)?)),
-            guest::Value::Boolean(truth) => (ValueType::Boolean, Value::Boolean(truth)),
-            guest::Value::Int(number) => (ValueType::Integer, Value::Integer(number)),
-            guest::Value::Double(number) => (ValueType::Double, Value::Double(number)),
-            guest::Value::Texts(texts) => (
-                ValueType::Texts,
-                Value::Texts(texts.into_iter().map(|text| self.checked_text(text)).collect::<Checked<_>>()?),
-            ),
-            guest::Value::Booleans(truths) => (ValueType::Booleans, Value::Booleans(truths)),
-            guest::Value::Ints(numbers) => (ValueType::Integers, Value::Integers(numbers)),
-            guest::Value::Doubles(numbers) => (ValueType::Doubles, Value::Doubles(numbers)),
-            guest::Value::Entries(entries) => return self.entries(definition, entries, admitted),
+            guest::Value::Text(text) => {
+                self.check_text(text)?;
+                (ValueType::Text, Value::Text(take(text)))
+            }
+            guest::Value::Boolean(truth) => (ValueType::Boolean, Value::Boolean(*truth)),
+            guest::Value::Int(number) => (ValueType::Integer, Value::Integer(*number)),
+            guest::Value::Double(number) => (ValueType::Double, Value::Double(*number)),
+            guest::Value::Texts(texts) => {
+                texts.iter().try_for_each(|text| self.check_text(text))?;
+                (ValueType::Texts, Value::Texts(take(texts)))
+            }
+            guest::Value::Booleans(truths) => (ValueType::Booleans, Value::Booleans(take(truths))),
+            guest::Value::Ints(numbers) => (ValueType::Integers, Value::Integers(take(numbers))),
+            guest::Value::Doubles(numbers) => (ValueType::Doubles, Value::Doubles(take(numbers))),
+            guest::Value::Entries(entries) => return self.entries(definition, take(entries), admitted),
         };
         check_type(definition, value_type)?;
         if is_required(definition) {
@@ -163,15 +171,16 @@ impl Admission<'_> {
             let name: String = name.chars().take(NAME_CHARACTERS_MAX).map(clean).collect();
             let key: Name = format!("{}.{name}", definition.key).into();
             if !name.is_empty() && seen.insert(key.clone()) {
-                self.policy.admit_as(&key, definition.sensitivity, Value::Text(self.checked_text(text)?), admitted);
+                self.check_text(&text)?;
+                let length_key = || AttributeDefinition::length_key(&key).into();
+                self.policy.admit_as(&key, length_key, definition.sensitivity, Value::Text(text), admitted);
             }
         }
         Ok(())
     }
 
-    fn checked_text(&self, text: String) -> Checked<String> {
-        within("bytes in one text", text.len(), self.limits.text_bytes_max)?;
-        Ok(text)
+    fn check_text(&self, text: &str) -> Checked<()> {
+        within("bytes in one text", text.len(), self.limits.text_bytes_max)
     }
 
     fn check_key(&self, key: &str) -> Checked<()> {
@@ -191,8 +200,6 @@ struct Weave<'w> {
     resource_count: usize,
     /// Of the spans so far, in their order.
     ids: Vec<SpanId>,
-    /// The same, to be looked up: two spans of one key have one id.
-    seen: HashSet<SpanId>,
 }
 
 impl Weave<'_> {
@@ -209,11 +216,8 @@ impl Weave<'_> {
         within("events of one span", span.events.len(), limits.events_max)?;
         within("links of one span", span.links.len(), limits.links_max)?;
         let parent = span.parent.map(|parent| self.parent(parent)).transpose()?;
-        let links = span.links.into_iter().map(|link| self.link(link)).collect::<Checked<_>>()?;
+        let links = each(span.links, |link| self.link(link))?;
         let id = self.span_ids.id(&span.key);
-        if !self.seen.insert(id) {
-            return Err(Breach::RepeatedSpan);
-        }
         self.ids.push(id);
         Ok(Span {
             id,
@@ -225,7 +229,7 @@ impl Weave<'_> {
             end_unix_nano: span.end_unix_nano,
             status: status(span.status),
             attributes: self.admission.attributes(span.attributes)?,
-            events: span.events.into_iter().map(|event| self.event(event)).collect::<Checked<_>>()?,
+            events: each(span.events, |event| self.event(event))?,
             links,
             key: span.key,
         })
@@ -287,6 +291,15 @@ impl Seen {
             None => self.high.insert(index),
         }
     }
+}
+
+/// The admitted form of each.
+fn each<T, A>(list: Vec<T>, mut admit: impl FnMut(T) -> Checked<A>) -> Checked<Vec<A>> {
+    let mut admitted = Vec::with_capacity(list.len());
+    for item in list {
+        admitted.push(admit(item)?);
+    }
+    Ok(admitted)
 }
 
 /// OpenTelemetry's resource conventions require a name of the service, so no policy takes it away.

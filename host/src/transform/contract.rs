@@ -43,10 +43,18 @@ pub struct Contract {
 #[derive(Clone, Debug)]
 pub struct AttributeDefinition {
     pub key: Name,
+    /// Says how long a text is that is not shown itself.
+    pub length_key: Name,
     pub value_type: ValueType,
     pub sensitivity: Sensitivity,
     pub brief: String,
     pub examples: Vec<String>,
+}
+
+impl AttributeDefinition {
+    pub(super) fn length_key(key: &str) -> String {
+        format!("{key}.length")
+    }
 }
 
 /// The one case of the contract's `value` that an attribute has.
@@ -217,6 +225,7 @@ fn attributes(declared: Vec<guest::AttributeDefinition>) -> Result<Vec<Attribute
         })?;
         attributes.push(AttributeDefinition {
             key: Name::declared(&attribute.key),
+            length_key: Name::declared(&AttributeDefinition::length_key(&attribute.key)),
             value_type,
             sensitivity: Sensitivity::parse(&attribute.sensitivity),
             brief: printable(attribute.brief),

@@ -220,24 +220,33 @@ impl Policy {
 
     /// Adds what may leave of a value to a list of attributes.
     pub(super) fn admit(&self, definition: &AttributeDefinition, value: Value, out: &mut Vec<Attribute>) {
-        self.admit_as(&definition.key, definition.sensitivity, value, out);
+        let AttributeDefinition { key, length_key, sensitivity, .. } = definition;
+        self.admit_as(key, || length_key.clone(), *sensitivity, value, out);
     }
 
     /// The same for a value whose key was made here.
-    pub(super) fn admit_as(&self, key: &Name, sensitivity: Sensitivity, value: Value, out: &mut Vec<Attribute>) {
+    pub(super) fn admit_as(
+        &self,
+        key: &Name,
+        length_key: impl FnOnce() -> Name,
+        sensitivity: Sensitivity,
+        value: Value,
+        out: &mut Vec<Attribute>,
+    ) {
         let mut push = |key: Name, value: Value| out.push(Attribute { key, value });
         match self.choice(sensitivity) {
             Choice::Plain => push(key.clone(), value),
             Choice::Drop if sensitivity == Sensitivity::FreeText => {
                 if let Some(length) = length(&value) {
-                    push(format!("{key}.length").into(), Value::Integer(length));
+                    push(length_key(), Value::Integer(length));
                 }
             }
             Choice::Drop => {}
             Choice::Mask | Choice::Hmac | Choice::Detect => {
-                let previous =
-                    self.previous_key.as_ref().and_then(|previous| self.rewrite(sensitivity, &value, Some(previous)));
-                if let Some(value) = self.rewrite(sensitivity, &value, self.key.as_ref()) {
+                let rewrite_with_previous =
+                    |previous: &HmacKey| self.rewrite(sensitivity, value.clone(), Some(previous));
+                let previous = self.previous_key.as_ref().and_then(rewrite_with_previous);
+                if let Some(value) = self.rewrite(sensitivity, value, self.key.as_ref()) {
                     if let Some(previous) = previous.filter(|previous| *previous != value) {
                         push(format!("{key}.previous").into(), previous);
                     }
@@ -262,14 +271,13 @@ impl Policy {
     }
 
     /// None when nothing may leave: also for numbers, which have no form between plain and dropped.
-    fn rewrite(&self, sensitivity: Sensitivity, value: &Value, key: Option<&HmacKey>) -> Option<Value> {
+    fn rewrite(&self, sensitivity: Sensitivity, value: Value, key: Option<&HmacKey>) -> Option<Value> {
+        let choice = self.choice(sensitivity);
         match value {
-            Value::Text(text) => self.rewrite_text(sensitivity, self.choice(sensitivity), text, key).map(Value::Text),
+            Value::Text(text) => self.rewrite_text(sensitivity, choice, text, key).map(Value::Text),
             Value::Texts(texts) => {
-                let rewritten: Vec<String> = texts
-                    .iter()
-                    .filter_map(|text| self.rewrite_text(sensitivity, self.choice(sensitivity), text, key))
-                    .collect();
+                let rewrite = |text| self.rewrite_text(sensitivity, choice, text, key);
+                let rewritten: Vec<String> = texts.into_iter().filter_map(rewrite).collect();
                 (!rewritten.is_empty()).then_some(Value::Texts(rewritten))
             }
             Value::Boolean(_)
@@ -285,17 +293,17 @@ impl Policy {
         &self,
         sensitivity: Sensitivity,
         choice: Choice,
-        text: &str,
+        text: String,
         key: Option<&HmacKey>,
     ) -> Option<String> {
-        let content = if sensitivity == Sensitivity::Account { content(text) } else { sensitivity };
+        let content = if sensitivity == Sensitivity::Account { content(&text) } else { sensitivity };
         match choice {
-            Choice::Plain => Some(text.to_owned()),
+            Choice::Plain => Some(text),
             Choice::Drop => None,
-            Choice::Detect if content == Sensitivity::Account => Some(text.to_owned()),
+            Choice::Detect if content == Sensitivity::Account => Some(text),
             Choice::Detect => self.rewrite_text(content, self.choice(content), text, key),
             Choice::Mask => Some(mask(content, text)),
-            Choice::Hmac => key.map(|key| self.pseudonym(content, text, key)),
+            Choice::Hmac => key.map(|key| self.pseudonym(content, &text, key)),
         }
     }
 

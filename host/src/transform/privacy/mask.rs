@@ -17,35 +17,41 @@ pub(super) fn content(account: &str) -> Sensitivity {
     if digits >= NUMBER_DIGITS_MIN && is_spelled_as_number { Sensitivity::Phone } else { Sensitivity::Account }
 }
 
-/// What may be seen of it.
-pub(super) fn mask(content: Sensitivity, text: &str) -> String {
+/// Stands for what is not shown.
+const HIDDEN: &str = "***";
+
+/// What may be seen of it, where it stood.
+pub(super) fn mask(content: Sensitivity, mut text: String) -> String {
     match content {
-        Sensitivity::Phone => masked_number(text),
-        Sensitivity::Email => match text.rsplit_once('@') {
-            Some((local, domain)) => format!("{}***@{domain}", first_character(local)),
-            None => format!("{}***", first_character(text)),
-        },
+        Sensitivity::Phone => mask_number(&mut text),
         Sensitivity::Keypad => match text.chars().count() {
-            0 | 1 => text.to_owned(),
-            length => format!("length={length}"),
+            0 | 1 => {}
+            length => text = format!("length={length}"),
         },
-        _ => format!("{}***", first_character(text)),
+        Sensitivity::Email => {
+            let local = text.rfind('@').unwrap_or(text.len());
+            mask_from_second(&mut text, local);
+        }
+        _ => {
+            let all = text.len();
+            mask_from_second(&mut text, all);
+        }
     }
+    text
 }
 
-fn masked_number(text: &str) -> String {
+fn mask_number(text: &mut String) {
     const DIGITS_MIN: usize = 8;
     const DIGITS_SHOWN: usize = 4;
-    let digits: Vec<char> = text.chars().filter(char::is_ascii_digit).collect();
-    if digits.len() < DIGITS_MIN {
-        return "***".to_owned();
-    }
-    let shown = digits.get(digits.len() - DIGITS_SHOWN..).unwrap_or_default();
-    format!("***{}", shown.iter().collect::<String>())
+    text.retain(|character| character.is_ascii_digit());
+    let hidden = if text.len() < DIGITS_MIN { text.len() } else { text.len() - DIGITS_SHOWN };
+    text.replace_range(..hidden, HIDDEN);
 }
 
-fn first_character(text: &str) -> String {
-    text.chars().next().map(String::from).unwrap_or_default()
+/// Leaves the first character, and what stands from there on.
+fn mask_from_second(text: &mut String, end: usize) {
+    let first = text.chars().next().map_or(0, char::len_utf8).min(end);
+    text.replace_range(first..end, HIDDEN);
 }
 
 /// Characters of a text, or of all texts together.

@@ -11,7 +11,7 @@ fn key(key: &[u8]) -> HmacKey {
 
 fn admitted(policy: &Policy, sensitivity: Sensitivity, text: &str) -> Vec<(String, Value)> {
     let mut out = Vec::new();
-    policy.admit_as(&"k".into(), sensitivity, Value::Text(text.to_owned()), &mut out);
+    policy.admit_as(&"k".into(), || "k.length".into(), sensitivity, Value::Text(text.to_owned()), &mut out);
     out.into_iter().map(|attribute| (attribute.key.to_string(), attribute.value)).collect()
 }
 

@@ -242,6 +242,7 @@ mod tests {
     fn contract() -> Contract {
         let attribute = |key: &str, value_type| AttributeDefinition {
             key: Name::declared(key),
+            length_key: Name::declared(&AttributeDefinition::length_key(key)),
             value_type,
             sensitivity: Sensitivity::None,
             brief: String::new(),
