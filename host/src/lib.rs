@@ -30,7 +30,6 @@ pub mod connections;
 pub mod delivery;
 pub mod export;
 pub mod intake;
-mod log_lines;
 pub mod openapi;
 pub mod queue;
 pub mod record;

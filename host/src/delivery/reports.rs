@@ -1,9 +1,8 @@
 //! What is told of a route: the metrics of its transform and its sink, the health of the sink, and log lines when
 //! something changes or is lost.
 
-use crate::log_lines::LogLines;
 use crate::record::Rejection;
-use crate::telemetry::{Component, Counter, Gauge, Reporter, Seconds, metric};
+use crate::telemetry::{Component, Counter, Gauge, LogLines, Reporter, Seconds, metric};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

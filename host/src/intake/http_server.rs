@@ -47,7 +47,7 @@ mod tests;
 
 use super::Append;
 use super::body_room::BodyRoom;
-use crate::log_lines::LogLines;
+use crate::telemetry::LogLines;
 use auth::{AuthError, AuthSettings, Gate};
 use axum::http::Method;
 use receive::Intake;

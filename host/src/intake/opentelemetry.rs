@@ -45,7 +45,7 @@ mod tests;
 
 use super::body_room::{BodyRoom, RECORD_BYTES};
 use super::{Append, SourceCounters};
-use crate::log_lines::LogLines;
+use crate::telemetry::LogLines;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;

@@ -10,7 +10,7 @@ use crate::intake::body_room::{BodyPlace, BodyRoom, Claim, RECORD_BYTES};
 use crate::intake::postponed::{Postponed, Why};
 use crate::intake::split::{Found, Records, concatenated, whole};
 use crate::intake::store::store;
-use crate::log_lines::LogLines;
+use crate::telemetry::LogLines;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, Response, Uri};

@@ -6,7 +6,7 @@ use super::{Append, Settings, SourceCounters};
 use crate::intake::body_room::BodyRoom;
 use crate::intake::split::{Records, whole};
 use crate::intake::store::store;
-use crate::log_lines::LogLines;
+use crate::telemetry::LogLines;
 use bytes::Bytes;
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use std::sync::Arc;
