@@ -59,7 +59,7 @@ intake: wasm-target ## Measure what TLS, passwords and strangers cost honest sen
 	command -v wrk >/dev/null || $(AS_ROOT) apt-get install --yes --no-install-recommends wrk
 	cargo build --release --workspace --bin callspan
 	cargo build --release --workspace --example yardstick
-	ulimit -n 30000 && python3 tests/intake.py target/release/callspan target/release/examples/yardstick
+	ulimit -n 20000 && python3 tests/intake.py target/release/callspan target/release/examples/yardstick
 
 reload: wasm-target ## Measure what senders feel of plugins that are replaced under full load; needs wrk, and installs it
 	command -v wrk >/dev/null || $(AS_ROOT) apt-get install --yes --no-install-recommends wrk
