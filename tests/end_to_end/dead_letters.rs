@@ -33,6 +33,21 @@ fn with_a_dead_letter() -> (Service, tempfile::TempDir) {
     (service, folder)
 }
 
+/// A sender that goes wrong fills no disk with lines: each record is kept, and the log has the first hundred in ten seconds.
+#[test]
+fn of_many_refused_records_each_is_kept_and_some_have_a_line_in_the_log() {
+    const RECORDS: usize = 500;
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = Service::new().durable().data_dir(folder.path()).start();
+    let bodies: Vec<String> = (0..RECORDS).map(|number| format!(r#"{{"SessionId":"timeless-{number}"}}"#)).collect();
+    assert_eq!(service.push(bodies.join("\n")).status, 200);
+    wait_until("all are dead letters", || letters(folder.path()).len() == RECORDS);
+    let lines = || service.log().lines().filter(|line| line.contains("record refused")).count();
+    wait_until("a hundred lines of them", || lines() >= 100);
+    // Ten seconds may end in between.
+    assert!(lines() <= 200, "{} lines", lines());
+}
+
 /// The same answers come from the running service and from the folder of the stopped one, and neither shows a number.
 #[test]
 fn a_dead_letter_is_shown_without_what_people_wrote_running_and_stopped() {
