@@ -15,6 +15,7 @@
 //! - The store knows no threads. Whoever owns it (`keeper.rs`) calls it from one; readers share the tables alone.
 
 mod admit;
+mod agreement;
 mod database;
 mod entry;
 mod erase;
