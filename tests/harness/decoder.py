@@ -26,6 +26,7 @@ import argparse
 import base64
 import gzip
 import json
+import random
 import ssl
 import sys
 import threading
@@ -336,6 +337,19 @@ def credentials(options):
     return grpc.dynamic_ssl_server_credentials(read(), read, require_client_authentication=roots is not None)
 
 
+def bound(port, bind):
+    """Binds to this port, or to a free one of those that the system gives nobody by itself: a backend that comes back
+    finds it free."""
+    if port:
+        return bind(port)
+    for _ in range(100):
+        try:
+            return bind(random.randrange(15_000, 32_000))
+        except (OSError, RuntimeError):
+            continue
+    sys.exit("no free port was found")
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--grpc-port", type=int, default=0)
@@ -349,13 +363,13 @@ def main():
     channel_options = [("grpc.so_reuseport", 0), ("grpc.per_message_decompression", 0)]
     service = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=channel_options)
     service.add_generic_rpc_handlers((TraceService.handler(),))
-    grpc_address = f"127.0.0.1:{options.grpc_port}"
-    http = Server(("127.0.0.1", options.http_port), Traces)
+    http = bound(options.http_port, lambda port: Server(("127.0.0.1", port), Traces))
     if options.certificate:
-        grpc_port = service.add_secure_port(grpc_address, credentials(options))
+        own = credentials(options)
+        grpc_port = bound(options.grpc_port, lambda port: service.add_secure_port(f"127.0.0.1:{port}", own))
         http.secure(options)
     else:
-        grpc_port = service.add_insecure_port(grpc_address)
+        grpc_port = bound(options.grpc_port, lambda port: service.add_insecure_port(f"127.0.0.1:{port}"))
     service.start()
     threading.Thread(target=http.serve_forever, daemon=True).start()
     say({"grpc": grpc_port, "http": http.server_address[1]})
